@@ -127,6 +127,8 @@ class Settings:
     images: int = 100  # for quality
     timed_images: int = 8  # for latency, per round
     rounds: int = 5  # per block
+    blocks: int = 24  # at most so many; the looks are at 6, 12 and 24
+    processes: int = 1  # for memory, a fresh one each
     image_size: int | None = None  # None: the checkpoint's own
 
 
@@ -198,9 +200,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Block:
-    """What one fresh worker timed. ``times`` is [arm][image][round] in seconds; warm-up is kept apart."""
+    """What one fresh worker timed. ``times`` is [arm][image][round] in seconds a caption; warm-up is kept apart."""
 
-    model: str
+    model: str  # model/dataset of the cases that took turns
     index: int
     seed: int
     images: tuple[int, ...]

@@ -121,10 +121,7 @@ def _mask(shape: str, item: Item, left: int, top: int, side: int) -> Pixels:
     else:
         cos, sin = math.cos(turn), math.sin(turn)
         pen.polygon(
-            [
-                (centre[0] + radius * (x * cos - y * sin), centre[1] + radius * (x * sin + y * cos))
-                for x, y in OUTLINES[shape]
-            ],
+            [(centre[0] + radius * (x * cos - y * sin), centre[1] + radius * (x * sin + y * cos)) for x, y in OUTLINES[shape]],
             fill=255,
         )
     return np.asarray(mask.resize((side, side), Image.Resampling.BOX), np.float32) / 255

@@ -1,0 +1,172 @@
+"""Case → measurements: spawn a worker for one job, listen to it, and turn its end, however it ends, into values or a failure."""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from vlmgate import protocol
+from vlmgate.protocol import GarbageError, Message
+from vlmgate.spec import Failure
+
+PATIENCE = 300.0  # seconds without any message after which a worker counts as hung
+LOG_LINES = 12
+
+Listener = Callable[[Message], None]
+
+
+@dataclass
+class Answer:
+    """What one job gave: results arm by arm, the job's own result, and the failure that ended it early, if any."""
+
+    arms: dict[str, Message] = field(default_factory=dict)
+    result: Message = field(default_factory=dict)
+    failure: Failure | None = None
+    startup: float = 0.0  # seconds from spawning until the first arm was warmed up, or until the end
+    seconds: float = 0.0
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Environment of a worker: thread counts and waiting policy are set before torch is imported.
+
+    Passive waiting, because spinning threads made a small model 40 times slower beside a busy neighbour. OpenBLAS gets one
+    thread: the yardstick brings its own threads.
+    """
+    count = str(threads)
+    fixed = {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONHASHSEED": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    package = str(Path(__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **fixed, "PYTHONPATH": path}
+
+
+def run_job(
+    do: str, job: Mapping[str, Any], *, listener: Listener | None = None, patience: float = PATIENCE, python: str = sys.executable
+) -> Answer:
+    """Do one job in a fresh worker and wait for it without using the CPU.
+
+    The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), so that no
+    process is left behind.
+    """
+    answer, stage = Answer(), ("", "starting")
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+b") as log, _spawn(job, log, python) as (process, source, sink):
+        try:
+            sink.write(protocol.encode({"version": protocol.VERSION, "do": do, **job}))
+            sink.close()
+            for message in _messages(source, patience):
+                if message["event"] == "stage":
+                    stage = (message["arm"], message["stage"])
+                    if stage[1] == "warming" and not answer.startup:
+                        answer.startup = time.monotonic() - began
+                elif message["event"] == "arm":
+                    answer.arms[message["arm"]] = message["data"]
+                elif message["event"] == "result":
+                    answer.result = message["data"]
+                elif message["event"] == "failed":
+                    answer.failure = Failure(*stage, message["kind"], message["message"], _tail(log))
+                elif message["event"] == "done":
+                    break
+                if listener:
+                    listener(message)
+            else:
+                answer.failure = answer.failure or _ended(process, stage, log)
+        except GarbageError as error:
+            answer.failure = Failure(*stage, "garbage", f"the worker wrote a line that is not a message ({error})", _tail(log))
+        except TimeoutError:
+            answer.failure = Failure(*stage, "hang", f"no sign of life for {patience:g} s", _tail(log))
+        except BrokenPipeError:
+            answer.failure = _ended(process, stage, log)
+    answer.seconds = time.monotonic() - began
+    return answer
+
+
+@contextlib.contextmanager
+def _spawn(job: Mapping[str, Any], log: IO[bytes], python: str) -> Any:
+    """The process with the ends of its two pipes; on leaving, its whole process group is killed and reaped."""
+    to_worker, from_parent = os.pipe()
+    from_worker, to_parent = os.pipe()
+    command = [python, "-m", "vlmgate.worker", str(to_worker), str(to_parent)]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=worker_environment(job["threads"]),
+            pass_fds=(to_worker, to_parent),
+            start_new_session=True,
+        )
+    finally:
+        os.close(to_worker)
+        os.close(to_parent)
+    with os.fdopen(from_parent, "wb", buffering=0) as sink, os.fdopen(from_worker, "rb", buffering=0) as source:
+        try:
+            yield process, source, sink
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _messages(source: IO[bytes], patience: float) -> Any:
+    """Messages until the worker closes its end.
+
+    Raises:
+        TimeoutError: nothing came for ``patience`` seconds.
+        GarbageError: a line that is no message.
+    """
+    rest = b""
+    while True:
+        ready, _, _ = select.select([source], [], [], patience)
+        if not ready:
+            raise TimeoutError
+        data = source.read(65536)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            message = protocol.decode(line)
+            if "event" not in message:
+                raise GarbageError(f"no event: {line[:80]!r}")
+            yield message
+
+
+def _ended(process: "subprocess.Popen[bytes]", stage: tuple[str, str], log: IO[bytes]) -> Failure:
+    """Why a worker closed its pipe without being done."""
+    try:
+        code = process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        return Failure(*stage, "hang", "the worker closed its pipe and did not end", _tail(log))
+    if code < 0:
+        name = signal.Signals(-code).name
+        advice = "; often the kernel's out-of-memory killer (see dmesg)" if name == "SIGKILL" else ""
+        return Failure(*stage, name, f"the worker was killed by {name}{advice}", _tail(log))
+    return Failure(*stage, f"exit {code}", f"the worker ended with status {code} before it was done", _tail(log))
+
+
+def _tail(log: IO[bytes]) -> str:
+    """The last lines of the worker's log."""
+    log.flush()
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - 8192))
+    return "\n".join(log.read().decode(errors="replace").splitlines()[-LOG_LINES:])

@@ -1,0 +1,63 @@
+"""BLIP captioning: its published shapes with random weights, and how it is asked for a caption."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipProcessor
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+# Shapes of the published checkpoints: https://huggingface.co/Salesforce/blip-image-captioning-base (and -large), config.json.
+SHAPES: dict[str, dict[str, dict[str, int]]] = {
+    "Salesforce/blip-image-captioning-base": {
+        "vision": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
+        "text": {"encoder_hidden_size": 768},
+    },
+    "Salesforce/blip-image-captioning-large": {
+        "vision": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+        "text": {"encoder_hidden_size": 1024},
+    },
+}
+TEXT = {"vocab_size": 30524, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+SPECIAL_IDS = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, "[DEC]": 30522, "[ENC]": 30523}
+INITIALIZER_RANGE = 0.02  # BlipConfig's own vision default is 1e-10, which would measure nothing
+SEED = 0
+
+
+def build_random(location: str, folder: Path) -> None:
+    """Write a checkpoint of the published shape with seeded random weights (FP32, save_pretrained layout) to ``folder``."""
+    shape = SHAPES[location]
+    vision = shape["vision"] | {"image_size": 384, "patch_size": 16, "initializer_range": INITIALIZER_RANGE}
+    config = BlipConfig(
+        text_config=TEXT | shape["text"] | {"bos_token_id": 30522, "eos_token_id": 2, "pad_token_id": 0, "sep_token_id": 102},
+        vision_config=vision,
+        image_text_hidden_size=256,
+        projection_dim=512,
+    )
+    torch.manual_seed(SEED)
+    model = BlipForConditionalGeneration(config)
+    model.save_pretrained(folder)
+    names = {token: number for number, token in enumerate(_vocabulary())}
+    BlipProcessor(BlipImageProcessorPil(), BertTokenizer(vocab=names)).save_pretrained(folder)
+
+
+def generate(model: Any, inputs: dict[str, torch.Tensor], *, least: int, most: int) -> torch.Tensor:
+    """Greedy token ids (B × ≤ most) without the start token; BLIP sets its own end and padding tokens.
+
+    ``interpolate_pos_encoding`` is used only where the image is not of the checkpoint's own size.
+    """
+    size = model.config.vision_config.image_size
+    resized = tuple(inputs["pixel_values"].shape[-2:]) != (size, size)
+    extra = {"interpolate_pos_encoding": True} if resized else {}
+    ids: torch.Tensor = model.generate(
+        **inputs, min_new_tokens=least or None, max_new_tokens=most, do_sample=False, num_beams=1, **extra
+    )
+    return ids[:, 1:]
+
+
+def _vocabulary() -> list[str]:
+    """30,524 distinct names with the special tokens where the published tokenizer has them."""
+    words = [f"word{number}" for number in range(TEXT["vocab_size"])]
+    for token, number in SPECIAL_IDS.items():
+        words[number] = token
+    return words

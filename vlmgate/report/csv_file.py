@@ -1,0 +1,70 @@
+"""comparison.csv: one row a case, plain unrounded numbers, units in the names of the columns."""
+
+import csv
+import io
+import math
+
+from vlmgate.report.rows import Row, rows
+from vlmgate.report.terminal import plain
+from vlmgate.spec import Outcome, Run
+
+SCORES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
+COLUMNS = (
+    *("case", "model", "variant", "dataset", "reference", "time_per_image_s", "speed_up", "speed_up_low", "speed_up_high"),
+    *("images_per_s", "peak_memory_bytes", "memory_ratio", "size_bytes", "size_ratio"),
+    *(column for score in SCORES for column in (score, f"{score}_retention")),
+    *("verdict", "reason"),
+)
+DANGEROUS = ("=", "+", "-", "@")  # a spreadsheet takes such a cell for a formula (OWASP, CSV Injection)
+
+Cell = str | float | None
+
+
+def render(run: Run) -> str:
+    """The whole file: a head of ``COLUMNS`` and one row a case; an empty cell where nothing was measured.
+
+    Speed-up has its 95 % interval beside it, retention is a share (0.98), ``reason`` holds the skip or failure, or the
+    sentences of the worst verdict. Lines end in CR LF (RFC 4180). Raises ValueError as ``rows``.
+    """
+    target = io.StringIO()
+    writer = csv.writer(target)
+    writer.writerow(COLUMNS)
+    for row in rows(run):
+        writer.writerow([_cell(value) for value in _values(run, row)])
+    return target.getvalue()
+
+
+def _values(run: Run, row: Row) -> list[Cell]:
+    speed = row.speed_up
+    interval: list[Cell] = [speed.centre if speed else None, None, None]
+    if speed and math.isfinite(speed.high):  # one block has no interval
+        interval[1:] = speed.low, speed.high
+    bytes_: list[Cell] = [row.peak_memory, row.memory_ratio, row.size, row.size_ratio]
+    scores: list[Cell] = [of.get(score) for score in SCORES for of in (row.scores, row.retention)]
+    names: list[Cell] = [row.case, row.model, row.variant, row.dataset, row.reference]
+    verdict: list[Cell] = [row.verdict.value if row.verdict else None, _reason(run, row)]
+    return [*names, row.seconds, *interval, row.images_per_second, *bytes_, *scores, *verdict]
+
+
+def _reason(run: Run, row: Row) -> str:
+    if row.text or row.verdict not in (Outcome.FAIL, Outcome.UNRESOLVED):
+        return row.text
+    return " | ".join(each.sentence for each in run.verdicts if each.case == row.case and each.outcome is row.verdict)
+
+
+def _cell(value: Cell) -> str:
+    """Numbers at full precision; text that a spreadsheet would run gets a leading apostrophe."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return repr(float(value)) if math.isfinite(value) else ""
+    text = plain(value)
+    return f"'{text}" if text.lstrip().startswith(DANGEROUS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

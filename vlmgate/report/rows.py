@@ -1,0 +1,201 @@
+"""What the tables say, as plain unrounded numbers: one Row a case, one Group a table, and the count of gates."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, geometric_mean
+
+from vlmgate.judge import LOOKS, PASS_ERROR, decided_share
+from vlmgate.judge.estimates import Evidence, contaminated, group_of, placebo, speed_values
+from vlmgate.spec import Block, CaseRecord, Estimate, Outcome, Run, Settings
+from vlmgate.stats import as_ratio, coverage, log_time, look_levels, t_interval
+
+LEVEL = 0.95  # two-sided coverage of the speed-up's interval in tables; a verdict's own interval stands in its sentence
+WORST_FIRST = (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.PASS, Outcome.SKIP)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case. Seconds, bytes and plain ratios; None (or a missing key) where something was not measured.
+
+    Ratios are to the reference case of the same run, which itself has 1.
+    """
+
+    case: str
+    model: str
+    variant: str
+    dataset: str
+    reference: str  # variant name of the reference; "" for the reference itself
+    seconds: float | None  # per image
+    speed_up: Estimate | None  # time of the reference ÷ time of this, 95 %
+    images_per_second: float | None
+    peak_memory: float | None  # bytes of resident set
+    memory_ratio: float | None
+    size: float | None  # bytes on disk
+    size_ratio: float | None
+    scores: Mapping[str, float]  # metric → corpus score
+    retention: Mapping[str, float]  # metric → score ÷ score of the reference
+    verdict: Outcome | None  # the worst of the case; None where nothing was asked
+    text: str  # why it was skipped, or how it failed
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cases of one model and dataset, which took turns in the same workers: one table."""
+
+    label: str  # the model, with its dataset where a model has several
+    model: str
+    dataset: str
+    reference: str  # variant name of the reference
+    settings: Settings
+    rows: tuple[Row, ...]
+    blocks: int
+    placebo: Estimate | None  # a second copy of the reference against the first, as a ratio
+    contaminated: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the gates of a run ended. Skipped ones asked nothing here, so they are no part of ``gates``."""
+
+    passed: int
+    failed: int
+    unresolved: int
+    skipped: int
+    decided: int
+    gates: int
+
+    @property
+    def share(self) -> float | None:
+        """Decided ÷ all gates; None where there was none."""
+        return self.decided / self.gates if self.gates else None
+
+
+def counts(run: Run) -> Counts:
+    """How many verdicts of the run have each outcome, and how many are decided."""
+    of = Counter(verdict.outcome for verdict in run.verdicts)
+    decided, gates = decided_share(run.verdicts)
+    return Counts(of[Outcome.PASS], of[Outcome.FAIL], of[Outcome.UNRESOLVED], of[Outcome.SKIP], decided, gates)
+
+
+def rows(run: Run) -> list[Row]:
+    """One row a case, in the order of the run. Raises ValueError for times that are not finite and positive."""
+    records = {record.id: record for record in run.cases}
+    worst = _worst(run)
+    return [_row(run, record, records.get(record.reference), worst.get(record.id)) for record in run.cases]
+
+
+def groups(run: Run) -> list[Group]:
+    """The rows of ``rows`` in one group a table, in the order of the run; each with its placebo."""
+    members: dict[str, list[tuple[CaseRecord, Row]]] = {}
+    for record, row in zip(run.cases, rows(run), strict=True):
+        members.setdefault(group_of(record), []).append((record, row))
+    datasets = Counter(group[0][0].model for group in members.values())
+    return [_group(run, group, several=datasets[group[0][0].model] > 1) for group in members.values()]
+
+
+def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outcome | None) -> Row:
+    blocks = Evidence(run, record, reference, None).blocks
+    base = reference or (None if record.reference else record)  # a reference is its own; a lost one gives no ratios
+    seconds = _seconds(record, blocks)
+    memory, size = _memory(record), _positive(record.exact.get("size"))
+    return Row(
+        case=record.id,
+        model=record.model,
+        variant=record.variant,
+        dataset=record.dataset,
+        reference=reference.variant if reference else record.reference,
+        seconds=seconds,
+        speed_up=_speed_up(record, base, blocks),
+        images_per_second=1 / seconds if seconds else None,
+        peak_memory=memory,
+        memory_ratio=_ratio(memory, _memory(base) if base else None),
+        size=size,
+        size_ratio=_ratio(size, _positive(base.exact.get("size")) if base else None),
+        scores=record.scores,
+        retention=_retention(record, base),
+        verdict=worst or _without_gates(record),
+        text=record.skip or _failure(record),
+    )
+
+
+def _seconds(record: CaseRecord, blocks: Sequence[Block]) -> float | None:
+    """Seconds per image: exp of the mean over blocks of ``log_time``, with a call's time shared among its images."""
+    logs = [log_time(block.times[record.variant]) - _log_images(block, record) for block in blocks]
+    return math.exp(fmean(logs)) if logs else None
+
+
+def _log_images(block: Block, record: CaseRecord) -> float:
+    """Mean logarithm of the images in a call; the last call of a round may hold fewer than a full batch."""
+    batch = record.settings.batch
+    sizes = [min(batch, len(block.images) - i * batch) for i in range(len(block.times[record.variant]))]
+    return fmean(map(math.log, sizes)) if min(sizes) > 0 else math.log(batch)
+
+
+def _speed_up(record: CaseRecord, base: CaseRecord | None, blocks: Sequence[Block]) -> Estimate | None:
+    if base is record:
+        return Estimate(1.0, 1.0, 1.0, len(blocks), 1.0, "the reference itself") if blocks else None
+    values = speed_values(blocks, record.variant, base.variant) if base else ()
+    return as_ratio(t_interval(values, LEVEL)) if values else None
+
+
+def _memory(record: CaseRecord) -> float | None:
+    """Peak of the resident set in bytes, the geometric mean over processes as it is judged."""
+    values = record.memory.get("peak_memory", ())
+    if not values or not all(map(_positive, values)):
+        return None
+    return values[0] if len(values) == 1 else geometric_mean(values)
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value > 0 else None
+
+
+def _ratio(value: float | None, reference: float | None) -> float | None:
+    return value / reference if value is not None and reference else None
+
+
+def _retention(record: CaseRecord, base: CaseRecord | None) -> dict[str, float]:
+    known = {name: _positive(score) for name, score in base.scores.items()} if base else {}
+    return {name: score / then for name, score in record.scores.items() if (then := known.get(name))}
+
+
+def _worst(run: Run) -> dict[str, Outcome]:
+    """Case id → the worst outcome among its verdicts."""
+    found: dict[str, Outcome] = {}
+    for verdict in run.verdicts:
+        found[verdict.case] = min(found.get(verdict.case, verdict.outcome), verdict.outcome, key=WORST_FIRST.index)
+    return found
+
+
+def _without_gates(record: CaseRecord) -> Outcome | None:
+    if record.failure:
+        return Outcome.FAIL
+    return Outcome.SKIP if record.skip else None
+
+
+def _failure(record: CaseRecord) -> str:
+    failure = record.failure
+    return f"{failure.kind} while {failure.stage}: {failure.message}" if failure else ""
+
+
+def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -> Group:
+    first = members[0][0]
+    reference = next((record for record, _ in members if not record.reference), None)
+    name = reference.variant if reference else first.reference.split("/")[1]  # deselected, but it ran as an arm
+    blocks = [block for block in run.blocks if block.model == group_of(first) and name in block.times]
+    # the level at which judging looks at the placebo, so that the word here and the verdicts agree
+    look = Evidence(run, reference or first, None, None).look(LOOKS)
+    found = placebo(blocks, name, coverage(look_levels(PASS_ERROR, LOOKS)[look]))
+    return Group(
+        label=f"{first.model} on {first.dataset}" if several else first.model,
+        model=first.model,
+        dataset=first.dataset,
+        reference=name,
+        settings=first.settings,
+        rows=tuple(row for _, row in members),
+        blocks=len(blocks),
+        placebo=found,
+        contaminated=contaminated(found),
+    )

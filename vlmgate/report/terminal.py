@@ -1,0 +1,200 @@
+"""The report as lines for a terminal of 120 columns; also the wording and rounding that the other renderers share."""
+
+import math
+import re
+from collections import Counter
+
+from tabulate import tabulate
+
+from vlmgate.report.rows import Counts, Group, Row, counts, groups
+from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
+
+MISSING = "—"
+RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
+COLOURS = {"fail": RED, "pass": GREEN, "unresolved": YELLOW, "skip": DIM}
+LABEL_WIDTH = 10  # of "unresolved"
+
+
+def render(run: Run, *, colour: bool, where: str = "") -> str:
+    """The whole report, without a newline at the end.
+
+    The share of gates decided comes first. ``where`` is the folder of the record, named in the last line. With ``colour`` the
+    words of verdicts carry ANSI codes.
+    """
+    found = groups(run)
+    parts = [
+        [_paint(status_line(run), _status_colour(counts(run)), colour), *remarks(run)],
+        [environment_line(run.environment), *filter(None, map(placebo_line, found))],
+        *([f"{title(group)}\n{_table(group, colour)}"] for group in found),
+        [_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL)],
+        [_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED)],
+        [f"skipped: {'; '.join(skipped)}"] if (skipped := skip_reasons(run)) else [],
+        [time_line(run), *([f"record: {plain(where)}"] if where else [])],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def status_line(run: Run) -> str:
+    """``28 of 30 gates decided (93 %): 27 pass, 1 fail, 2 unresolved; 6 skipped``; the share is rounded down."""
+    of = counts(run)
+    share = f" ({math.floor(100 * of.share)} %)" if of.share is not None else ""
+    skipped = f"; {of.skipped} skipped" if of.skipped else ""
+    decided = f"{of.decided} of {of.gates} gates decided{share}"
+    return f"{decided}: {of.passed} pass, {of.failed} fail, {of.unresolved} unresolved{skipped}"
+
+
+def remarks(run: Run) -> list[str]:
+    """What a reader must know beside the count: nothing decided, an interrupted run, notes, and failures of no case."""
+    of, of_cases = counts(run), [record.failure for record in run.cases]
+    found = []
+    if not of.gates:
+        found.append("No gate was judged: this run shows nothing, neither good nor bad.")
+    elif not of.decided:
+        found.append("Nothing was decided: this is no green run. The sentences below say what would decide each gate.")
+    if run.status != "complete":
+        found.append(f"The run is {run.status}: what follows is what was measured until then.")
+    others = [failure for failure in run.failures if failure not in of_cases]
+    found += [f"{each.arm or 'worker'}: {each.kind} while {each.stage}: {each.message}" for each in others]
+    return [plain(line) for line in (*found, *run.notes)]
+
+
+def environment_line(environment: Environment) -> str:
+    """Processor, ISA level, threads, GPU and the versions that matter most; what was not recorded is left out."""
+    key, info = environment.key, environment.info
+    versions = info.get("versions") or {}
+    parts = [str(key.get("cpu", "")), str(key.get("isa", "")), f"{key['threads']} threads" if "threads" in key else ""]
+    parts += [str(key.get("gpu", "")), f"Python {info['python']}" if info.get("python") else ""]
+    parts += [f"{name} {versions[name]}" for name in ("torch", "transformers") if name in versions]
+    parts.append(f"commit {str(info['commit'])[:10]}{' (changed)' if info.get('dirty') else ''}" if info.get("commit") else "")
+    return plain(", ".join(filter(None, parts)))
+
+
+def placebo_line(group: Group) -> str:
+    """``scene-blip: placebo 1.004× (0.996 to 1.012, 6 blocks), clean``; empty where nothing was timed."""
+    if not group.blocks:
+        return ""
+    if group.placebo is None:
+        return plain(f"{group.label}: placebo not known, it needs two blocks or more")
+    of, word = group.placebo, "contaminated" if group.contaminated else "clean"
+    return plain(f"{group.label}: placebo {of.centre:.3f}× ({of.low:.3f} to {of.high:.3f}, {of.n} blocks), {word}")
+
+
+def title(group: Group) -> str:
+    """What the table is about and how it was run."""
+    of, size = group.settings, f", {group.settings.image_size} px" if group.settings.image_size else ""
+    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {of.images} images captioned"
+    return plain(f"{group.model} on {group.dataset} ({how}, {group.blocks} blocks)")
+
+
+def skip_reasons(run: Run) -> list[str]:
+    """``4 × reason`` for each reason why gates, and cases without any gate, were skipped; the commonest first."""
+    judged = {verdict.case for verdict in run.verdicts}
+    found = [(verdict.case, _reason(verdict)) for verdict in with_outcome(run, Outcome.SKIP)]
+    found += [(record.id, record.skip) for record in run.cases if record.skip and record.id not in judged]
+    # advice may name the case: one pattern for all keeps equal reasons together, under the fullest wording
+    texts = [plain(text.replace(f"'{case}'", "'*'")) for case, text in found]
+    heads = Counter(text.partition(": ")[0] for text in texts)
+    return [f"{n} × {max((t for t in texts if t.partition(': ')[0] == head), key=len)}" for head, n in heads.most_common()]
+
+
+def time_line(run: Run) -> str:
+    """``time: 85 s: 60 s timing, 20 s captioning, 5 s other``."""
+    phases = dict(sorted(run.phases.items(), key=lambda item: -item[1]))
+    rest = run.seconds - sum(phases.values())
+    parts = [f"{significant(seconds)} s {name}" for name, seconds in phases.items()]
+    if phases and rest > 0.01 * run.seconds:  # phases may overlap; then there is no rest
+        parts.append(f"{significant(rest)} s other")
+    return plain(f"time: {significant(run.seconds)} s" + (f": {', '.join(parts)}" if parts else ""))
+
+
+def with_outcome(run: Run, outcome: Outcome) -> list[Verdict]:
+    """The verdicts of one outcome, in the order of the run."""
+    return [verdict for verdict in run.verdicts if verdict.outcome is outcome]
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """The figures of one row after the variant's name and its speed-up; the heads are ``heads``."""
+    kept = {name: scaled(row.retention.get(name), 100) for name in ("bleu_4", "cider")}
+    return (
+        scaled(row.images_per_second),
+        scaled(row.peak_memory, 1e-6),
+        scaled(row.memory_ratio),
+        scaled(row.size, 1e-6),
+        scaled(row.size_ratio),
+        scaled(row.scores.get("bleu_4")),
+        kept["bleu_4"],
+        scaled(row.scores.get("cider")),
+        kept["cider"],
+    )
+
+
+def heads(reference: str) -> tuple[str, ...]:
+    """Column heads with units, one for each of variant, time, speed-up, ``cells`` and verdict; MB are 10⁶ bytes."""
+    ratio = f"×\n{reference}"
+    figures = ("images\nper s", "peak\nmemory\n[MB]", ratio, "size\n[MB]", ratio, "BLEU-4", "kept\n[%]", "CIDEr", "kept\n[%]")
+    return ("variant", "time/\nimage\n[ms]", f"speed-up\n× {reference}", *figures, "verdict")
+
+
+def verdict_word(row: Row) -> str:
+    """The worst verdict; a reference that only has gates against itself, which skip, is called by its role."""
+    if not row.reference and not row.text and row.verdict in (None, Outcome.SKIP):
+        return "reference"
+    return row.verdict.value if row.verdict else MISSING
+
+
+def scaled(value: float | None, factor: float = 1.0) -> str:
+    """A figure for a cell; a dash where it was not measured."""
+    return MISSING if value is None or not math.isfinite(value) else significant(value * factor)
+
+
+def significant(number: float) -> str:
+    """Three significant digits, whole numbers from 1000 on; for reading only."""
+    return f"{number:.0f}" if abs(number) >= 999.5 else f"{number:#.3g}".rstrip(".")
+
+
+def plain(text: str) -> str:
+    """Text on one line: control characters (a worker's last words may hold any) and halves of surrogate pairs become blanks."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _table(group: Group, colour: bool) -> str:
+    body = [_line(row, colour) for row in group.rows]
+    align = ("left", *["right"] * (len(body[0]) - 2), "left")
+    return tabulate(body, heads(plain(group.reference)), tablefmt="simple", colalign=align, disable_numparse=True)
+
+
+def _line(row: Row, colour: bool) -> tuple[str, ...]:
+    word = verdict_word(row)
+    name, painted = plain(row.variant), _paint(word, COLOURS.get(word, ""), colour)
+    return (name, scaled(row.seconds, 1000), _speed_up(row.speed_up), *cells(row), painted)
+
+
+def _speed_up(found: Estimate | None) -> str:
+    """``1.27 ±2 %``: the interval is even on logarithms, so its half-width is a share of the ratio."""
+    if found is None:
+        return MISSING
+    if found.low == found.high or not (found.low > 0 and math.isfinite(found.high)):
+        return significant(found.centre)
+    return f"{significant(found.centre)} ±{100 * (found.high / found.centre - 1):.2g} %"
+
+
+def _labelled(verdict: Verdict, colour: bool) -> str:
+    word = verdict.outcome.value
+    return f"{_paint(word.upper().ljust(LABEL_WIDTH), COLOURS[word], colour)} {plain(verdict.sentence)}"
+
+
+def _reason(verdict: Verdict) -> str:
+    """The sentence of a skip without its head, which names case and metric."""
+    head = f"{re.escape(verdict.case)}: {re.escape(verdict.metric)} skip(ped)?: "
+    return re.sub(f"^{head}", "", verdict.sentence)
+
+
+def _status_colour(of: Counts) -> str:
+    """Green only where every gate was decided and holds."""
+    if of.failed:
+        return RED
+    return GREEN if of.gates and of.decided == of.gates else YELLOW
+
+
+def _paint(text: str, code: str, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text

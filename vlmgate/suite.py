@@ -1,0 +1,374 @@
+"""Reads suite.yaml: the cases of every tier, and the thresholds that they must keep."""
+
+import hashlib
+import importlib.util
+import json
+import math
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from itertools import product
+from os.path import isdir
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+from vlmgate.spec import Against, Better, Case, Metric, Model, Outcome, Question, Settings, Threshold, Variant, VlmgateError
+
+Keys = tuple[str | int, ...]
+Raw = dict[str, Any]  # a mapping of the file that the schema has accepted
+Names = dict[str, dict[str, Any]]  # registry → name → thing
+Listed = Collection[tuple[Case, bool]]  # cases of all tiers, each with: is it a reference there?
+REGISTRIES: Mapping[str, type] = {"MODELS": Model, "VARIANTS": Variant, "DATASETS": object, "METRICS": Metric}
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Cases that run together."""
+
+    name: str
+    about: str
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A known failure: cases (shell pattern on ids) and metric, the last day on which it is accepted, and why."""
+
+    cases: str
+    metric: str
+    expected: Outcome
+    until: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What suite.yaml says. Registries hold the built-in things and those of the plugins (``datasets``: only the latter)."""
+
+    path: Path
+    sha256: str  # of the bytes of the file
+    tiers: Mapping[str, Tier]
+    thresholds: tuple[Threshold, ...]
+    waivers: tuple[Waiver, ...]
+    metrics: Mapping[str, Metric]
+    models: Mapping[str, Model] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)  # with the parameters set in the file
+    datasets: Mapping[str, Any] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()  # as `load_plugin` takes them
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name; VlmgateError with the known ones if there is none."""
+        if name not in self.tiers:
+            raise VlmgateError(f"{self.path}: {_unknown('tier', name, self.tiers)}")
+        return self.tiers[name]
+
+    def thresholds_for(self, case_id: str) -> tuple[Threshold, ...]:
+        """What must hold for a case; of entries with the same metric and ``against`` the last one counts."""
+        return tuple({(t.metric, t.against): t for t in self.thresholds if fnmatchcase(case_id, t.cases)}.values())
+
+
+def load_suite(
+    path: Path,
+    models: Mapping[str, Model],
+    variants: Mapping[str, Variant],
+    datasets: Collection[str],
+    metrics: Mapping[str, Metric],
+) -> Suite:
+    """Read, check and resolve a suite.yaml; whatever is wrong is a VlmgateError that names file, line and key."""
+    try:
+        payload = path.read_bytes()
+    except OSError as error:
+        raise VlmgateError(f"{path}: cannot be read ({error.strerror}), expected a suite file such as suite.yaml") from error
+    file = _File(path)
+    raw = file.parse(payload)
+    names: Names = dict(zip(REGISTRIES, map(dict, (models, variants, dict.fromkeys(datasets), metrics)), strict=True))
+    plugins = tuple(_add_plugin(file, ("plugins", i), name, names) for i, name in enumerate(raw.get("plugins", ())))
+    for variant, steps in raw.get("variants", {}).items():
+        names["VARIANTS"][variant] = _override(file, ("variants", variant), steps, names["VARIANTS"])
+    tiers = {name: _tier(file, ("tiers", name), tier, raw.get("settings", {}), names) for name, tier in raw["tiers"].items()}
+    cases = [(case, reference_of(case, tier.cases) is case) for tier in tiers.values() for case in tier.cases]
+    thresholds = tuple(_threshold(file, ("thresholds", i), t, cases, names) for i, t in enumerate(raw.get("thresholds", ())))
+    waivers = tuple(_waiver(file, ("waivers", i), w, cases, names) for i, w in enumerate(raw.get("waivers", ())))
+    added = {name: thing for name, thing in names["DATASETS"].items() if name not in datasets}
+    sha256 = hashlib.sha256(payload).hexdigest()
+    return Suite(path, sha256, tiers, thresholds, waivers, names["METRICS"], names["MODELS"], names["VARIANTS"], added, plugins)
+
+
+def reference_of(case: Case, cases: Iterable[Case]) -> Case | None:
+    """The unmodified model that a case is compared with (a reference: itself); None if it is not among ``cases``.
+
+    It is the first one listed, of the same model and dataset, without steps and either float32 or not on the CPU:
+    bfloat16 on a CPU is a compression, float16 is how a model for CUDA ships."""
+    same = (c for c in cases if (c.model.name, c.dataset) == (case.model.name, case.dataset) and not c.variant.steps)
+    return next((c for c in same if c.variant.dtype == "float32" or c.variant.device != "cpu"), None)
+
+
+def load_plugin(name: str) -> ModuleType:
+    """Import a plugin, once a process: the absolute path of a Python file or a dotted module name."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    unique = f"vlmgate_plugin_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    if unique not in sys.modules:
+        spec = importlib.util.spec_from_file_location(unique, name)
+        assert spec and spec.loader  # both are there for every name that ends in .py
+        sys.modules[unique] = importlib.util.module_from_spec(spec)  # before it runs: dataclasses look their module up
+        try:
+            spec.loader.exec_module(sys.modules[unique])
+        except BaseException:
+            del sys.modules[unique]
+            raise
+    return sys.modules[unique]
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses aliases (a few lines can stand for gigabytes), tags, and equal keys (PyYAML silently keeps the last)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "anchor", None) or getattr(event, "tag", None):
+            raise ComposerError(None, None, "anchors (&), aliases (*) and tags (!) are refused, write it out", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                problem = f"key `{str(key.value)[:60]}` is not read as text, put it in quotes"
+                raise ConstructorError(None, None, problem, key.start_mark)
+            if key.value in seen:
+                problem = f"key '{key.value}' is already at line {seen[key.value]}, keep one of the two"
+                raise ConstructorError(None, None, problem, key.start_mark)
+            seen[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError
+        except ValueError as error:  # also dates such as 2027-02-30
+            problem = f"`{str(node.value)[:60]}` is not a finite number or a date"
+            raise ConstructorError(None, None, problem, node.start_mark) from error
+        return value
+
+
+@dataclass(frozen=True)
+class _File:
+    """The file's text: at which line every key path stands, and what was written there."""
+
+    path: Path
+    places: dict[Keys, tuple[int, str]] = field(default_factory=dict)
+
+    def error(self, keys: Keys, message: str, line: int = 0) -> VlmgateError:
+        """An error at a key path, with the line of the nearest parent that is there."""
+        line = line or next((self.places[keys[:n]][0] for n in range(len(keys), 0, -1) if keys[:n] in self.places), 1)
+        dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+        said = " ".join(f"{dotted + ': ' if dotted else ''}{message}".split())  # one line, whatever the file holds
+        return VlmgateError(f"{self.path}:{line}: {said}")
+
+    def parse(self, payload: bytes) -> Raw:
+        """Bytes → plain data that the schema accepts."""
+        try:
+            content = self._plain(payload.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise self.error((), "is not UTF-8, save it as UTF-8", payload.count(b"\n", 0, error.start) + 1) from error
+        except RecursionError as error:
+            raise self.error((), "is nested too deeply, a suite has about six levels") from error
+        except yaml.YAMLError as error:
+            mark, position = getattr(error, "problem_mark", None), getattr(error, "position", 0)
+            line = 1 + (mark.line if mark else payload.decode("utf-8-sig").count("\n", 0, position))
+            problem = str(getattr(error, "problem", None) or "has a control character, remove it")
+            if start := getattr(error, "context_mark", None):
+                problem += f" ({getattr(error, 'context', '')}, line {start.line + 1})"
+            raise self.error((), f"cannot be read as YAML: {problem}", line) from error
+        schema = json.loads((files("vlmgate") / "suite.schema.json").read_text(encoding="utf-8"))
+        refusal = best_match(Draft202012Validator(schema).iter_errors(content))
+        if refusal is not None:
+            raise self._refused(refusal)
+        return dict(content)
+
+    def _plain(self, text: str) -> Any:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            raise self.error((), "is empty, expected a mapping with the keys schema and tiers")
+        content = loader.construct_document(node)
+        self.places.update(_places(node, ()))
+        return content
+
+    def _refused(self, refusal: ValidationError) -> VlmgateError:
+        """What the schema refuses, in a sentence: its descriptions say what is expected."""
+        keys: Keys = tuple(refusal.absolute_path)
+        value, schema = cast(Any, refusal.instance), cast(Raw, refusal.schema)
+        if refusal.validator == "additionalProperties":
+            name = next(key for key in value if key not in schema["properties"])
+            return self.error((*keys, name), _unknown("key", name, schema["properties"]))
+        if refusal.validator == "required":
+            missing = next(key for key in schema["required"] if key not in value)
+            return self.error(keys, f"the key '{missing}' is missing, expected {schema['description']}")
+        if "propertyNames" in refusal.absolute_schema_path:
+            return self.error((*keys, value), f"expected {schema['description']}")
+        text = self.places.get(keys, (1, ""))[1] or ("nothing" if value is None else json.dumps(value, default=str))
+        if refusal.validator == "enum":
+            return self.error(keys, _unknown(schema["description"], text[:60], schema["enum"]))
+        hint = ", which YAML reads as a boolean: put it in quotes if it is text" if isinstance(value, bool) else ""
+        return self.error(keys, f"expected {schema['description']}, got `{text[:60]}`{hint}")
+
+    def known(self, keys: Keys, kind: str, name: str, table: Mapping[str, Any]) -> Any:
+        if name not in table:
+            raise self.error(keys, _unknown(kind, name, table))
+        return table[name]
+
+
+def _places(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, tuple[int, str]]]:
+    """Line (of the key, where there is one) and text (of a scalar) of everything under a node."""
+    named = [(key.value, key, value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
+    numbered = [(i, item, item) for i, item in enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []
+    for key, start, value in named + numbered:
+        text = value.value if isinstance(value, yaml.ScalarNode) else ""
+        yield (*keys, key), (start.start_mark.line + 1, text)
+        yield from _places(value, (*keys, key))
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    nearest = f"; the nearest is '{get_close_matches(name, names, 1, 0.0)[0]}'" if names else ""
+    return f"unknown {kind} '{name}', known: {', '.join(names) or 'none'}{nearest}"
+
+
+def _add_plugin(file: _File, keys: Keys, name: str, names: Names) -> str:
+    """Put what a plugin registers among the names; returns what `load_plugin` takes."""
+    target = str((file.path.parent / name).resolve()) if name.endswith(".py") else name
+    try:
+        module = load_plugin(target)
+        tables = {table: dict(getattr(module, table)) for table in REGISTRIES if hasattr(module, table)}
+    except (Exception, SystemExit) as error:  # it is the user's code: anything can come out of it
+        raise file.error(keys, f"plugin '{name}' cannot be loaded, mend it ({type(error).__name__}: {error})") from error
+    if not tables:
+        raise file.error(keys, f"plugin '{name}' registers nothing, expected one of the dicts {', '.join(REGISTRIES)}")
+    for table, key, thing in ((table, key, thing) for table, things in tables.items() for key, thing in things.items()):
+        entry, kind = f"plugin '{name}': {table}[{key!r}]", REGISTRIES[table]
+        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(key))  # ids are made of names, "/" and ":"
+        if not plain or not isinstance(thing, kind) or getattr(thing, "name", key) != key:
+            raise file.error(keys, f"{entry} must be a {kind.__name__} of that name, of letters, digits, '.', '_' and '-'")
+        if key in names[table]:
+            raise file.error(keys, f"{entry} is already registered, give it another name")
+        names[table][key] = thing
+    return target
+
+
+def _override(file: _File, keys: Keys, overrides: Mapping[str, Raw], variants: Mapping[str, Variant]) -> Variant:
+    """The variant with other parameters, in every step of the recipes named."""
+    variant: Variant = file.known(keys, "variant", str(keys[-1]), variants)
+    recipes = {step.recipe: step.parameters for step in variant.steps}
+    for recipe, parameters in overrides.items():
+        known = file.known((*keys, recipe), "step", recipe, recipes)
+        for name, value in parameters.items():
+            default = file.known((*keys, recipe, name), "parameter", name, known)
+            parameters[name] = value = tuple(value) if isinstance(value, list) else value  # as registered: never changed later
+            numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (default, value))
+            if default is not None and not numbers and type(value) is not type(default):
+                raise file.error((*keys, recipe, name), f"expected a value like {default!r}, got {value!r}")
+    steps = (replace(step, parameters={**step.parameters, **overrides.get(step.recipe, {})}) for step in variant.steps)
+    return replace(variant, steps=tuple(steps))
+
+
+def _tier(file: _File, keys: Keys, tier: Raw, defaults: Raw, names: Names) -> Tier:
+    """The cases of a tier: every id once, each with a reference that is run in the same way."""
+    cases: dict[str, Case] = {}
+    places: dict[str, Keys] = {}
+    for i, entry in enumerate(tier["cases"]):
+        place = (*keys, "cases", i)
+        for case in _cases(file, place, entry, {**defaults, **tier.get("settings", {})}, names):
+            if case.id in cases:
+                line = file.places[places[case.id]][0]
+                raise file.error(place, f"case {case.id} is already in the entry at line {line}, list it once in a tier")
+            cases[case.id], places[case.id] = case, place
+    for case in cases.values():
+        reference = reference_of(case, cases.values())
+        if reference is None:
+            where = (*places[case.id], "variants")
+            raise file.error(where, f"{case.id} has no reference, add a variant without steps, such as fp32, to the list")
+        if case.settings != reference.settings or not set(case.questions) <= set(reference.questions):
+            raise file.error(places[case.id], f"{case.id} needs the settings and questions of its reference, make them equal")
+    return Tier(str(keys[-1]), tier.get("about", ""), tuple(cases.values()))
+
+
+def _cases(file: _File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> Iterator[Case]:
+    """models × datasets × variants of one entry, in the order of the file."""
+    models, variants = (
+        [file.known((*keys, kind, i), kind[:-1], name, names[kind.upper()]) for i, name in enumerate(entry[kind])]
+        for kind in ("models", "variants")
+    )
+    for i, name in enumerate(entry["datasets"]):
+        _check_dataset(file, (*keys, "datasets", i), name, names["DATASETS"])
+    merged: Raw = {**defaults, **entry.get("settings", {})}
+    counts: Raw = {key: value if value is None else int(value) for key, value in merged.items()}  # 8.0 is an integer too
+    settings = Settings(**counts)
+    questions = tuple(map(Question, entry.get("questions", Question)))
+    for model, dataset, variant in product(models, entry["datasets"], variants):
+        yield Case(model, variant, dataset, settings, questions)
+
+
+def _check_dataset(file: _File, keys: Keys, name: str, datasets: Collection[str]) -> None:
+    """A dataset is a name, ``name:N`` with N images, or a folder relative to the file."""
+    base, colon, count = name.partition(":")
+    if base in datasets:
+        if colon and not re.fullmatch("[1-9][0-9]{0,6}", count):
+            raise file.error(keys, f"expected {base}:N with a whole number N from 1 to 9999999, got '{name}'")
+    elif not isdir(file.path.parent / name):  # noqa: PTH112 - a Path would raise for a name that is too long
+        raise file.error(keys, f"{_unknown('dataset', name, datasets)}; no folder {file.path.parent / name} is there either")
+
+
+def _metric(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Metric:
+    """The metric of a threshold or waiver. A pattern that finds no case which can be judged is a mistake, not a promise kept."""
+    metric: Metric = file.known((*keys, "metric"), "metric", entry["metric"], names["METRICS"])
+    place, pattern = (*keys, "cases"), entry["cases"]
+    matching = [(case, is_reference) for case, is_reference in cases if fnmatchcase(case.id, pattern)]
+    if not matching:
+        nearest = get_close_matches(pattern, [case.id for case, _ in cases], 1, 0.0)[0]
+        raise file.error(place, f"pattern '{pattern}' matches no case of any tier; the nearest is '{nearest}'")
+    if not any(metric.question in case.questions for case, _ in matching):
+        raise file.error(place, f"no case that '{pattern}' matches asks for {metric.question}, which {metric.name} needs")
+    if entry.get("against") == Against.REFERENCE and all(is_reference for _, is_reference in matching):
+        raise file.error(place, f"'{pattern}' matches references only, which are not compared with themselves")
+    return metric
+
+
+def _threshold(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Threshold:
+    against, metric = Against(entry["against"]), _metric(file, keys, entry, cases, names)
+    if against == Against.REFERENCE and not metric.quantity:
+        raise file.error((*keys, "against"), f"{metric.name} is not compared with the reference, use baseline or limit")
+    limit = "at_least" if metric.better == Better.HIGHER else "at_most"
+    wanted = {Against.REFERENCE: "floor", Against.BASELINE: "tolerance", Against.LIMIT: limit}[against]
+    given = [key for key in ("floor", "tolerance", "at_least", "at_most") if key in entry]
+    if given != [wanted]:
+        place = (*keys, *[key for key in given if key != wanted][:1])
+        what = f"{metric.name} ({metric.better} is better) against {against}"
+        raise file.error(place, f"{what} takes the key '{wanted}' and no other line, got {' and '.join(given) or 'none'}")
+    value = entry[wanted]
+    line = float(value.rstrip(" %")) / 100 if isinstance(value, str) else float(value)
+    if wanted == "tolerance" and not 0 <= line < 1:
+        raise file.error((*keys, wanted), f"expected a share from 0 to below 1, such as 0.03 or 3%, got `{value}`")
+    return Threshold(entry["cases"], metric.name, against, line, entry["reason"])
+
+
+def _waiver(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Waiver:
+    metric = _metric(file, keys, entry, cases, names)
+    try:
+        until = date.fromisoformat(str(entry["until"]))
+    except ValueError as error:
+        raise file.error((*keys, "until"), f"expected a date such as 2027-01-31, got `{entry['until']}`") from error
+    return Waiver(entry["cases"], metric.name, Outcome(entry["expected"]), until, entry["reason"])

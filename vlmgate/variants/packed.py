@@ -1,0 +1,99 @@
+"""Torch's packed INT8 modules as plain tensors and back, so that artefacts are safetensors and never a pickle."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.ao.nn.quantized import Embedding as PackedEmbedding
+from torch.ao.nn.quantized.dynamic import Linear as PackedLinear
+
+PACKED = (PackedLinear, PackedEmbedding)
+PARTS = ("int8", "scale", "zero_point", "bias")
+
+
+def chosen(model: nn.Module, prefixes: Sequence[str], kind: type[nn.Module]) -> Iterator[tuple[str, Any]]:
+    """Modules of exactly ``kind`` whose name lies under one of the prefixes."""
+    for name, module in model.named_modules():
+        if type(module) is kind and any(name == p or name.startswith(p + ".") for p in prefixes):
+            yield name, module
+
+
+def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All weights of ``model`` as plain tensors, and ``layout``: packed module name → what it is.
+
+    A packed module ``m`` becomes ``m.int8`` (int8 or uint8, out × in), ``m.scale``, ``m.zero_point`` and ``m.bias``.
+    Tensors that share storage (tied weights) are listed once, under the first of their names.
+    """
+    packed = {name: module for name, module in model.named_modules() if isinstance(module, PACKED)}
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in model.state_dict(keep_vars=True).items():
+        inside = any(name.startswith(module + ".") for module in packed)
+        if isinstance(value, Tensor) and not inside and id(value) not in seen:
+            seen.add(id(value))
+            tensors[name] = value.detach().contiguous()
+    layout = {}
+    for name, module in packed.items():
+        layout[name], parts = _unpack(module)
+        tensors |= {f"{name}.{part}": value.contiguous() for part, value in parts.items()}
+    return tensors, layout
+
+
+def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]) -> list[str]:
+    """Fill an uninitialised ``model`` in place from what `tensors_of` gave; returns the (tied) names still empty."""
+    inside = tuple(f"{name}." for name in layout)
+    dense = {name: value for name, value in tensors.items() if not name.startswith(inside or " ")}
+    missing = model.load_state_dict(dense, strict=False, assign=True).missing_keys
+    for name, kind in layout.items():
+        parent, _, child = name.rpartition(".")
+        owner = model.get_submodule(parent)
+        parts = {part: tensors[f"{name}.{part}"] for part in PARTS if f"{name}.{part}" in tensors}
+        setattr(owner, child, _pack(kind, owner.get_submodule(child), parts))
+    return [name for name in missing if not name.startswith(inside or " ")]
+
+
+def low_precision_weights(model: nn.Module) -> int:
+    """How many weights are held in 8 bits or fewer."""
+    return sum(_weight(module).numel() for module in model.modules() if isinstance(module, PACKED))
+
+
+def linear_zeros(model: nn.Module) -> tuple[int, int]:
+    """(zeros, all) over the weights of Linear layers, packed ones (symmetric, so that integer 0 is zero) included."""
+    packed = [_weight(module).int_repr() for module in model.modules() if isinstance(module, PackedLinear)]
+    dense = [module.weight for module in model.modules() if type(module) is nn.Linear]
+    return sum(int((weight == 0).sum()) for weight in packed + dense), sum(weight.numel() for weight in packed + dense)
+
+
+def _weight(module: Any) -> Tensor:
+    return module.weight()  # type: ignore[no-any-return]
+
+
+def _unpack(module: Any) -> tuple[str, dict[str, Tensor]]:
+    weight = _weight(module)
+    per_row = weight.qscheme() != torch.per_tensor_affine
+    kind = ("embedding" if isinstance(module, PackedEmbedding) else "linear") + ("-per-row" if per_row else "")
+    parts = {"int8": weight.int_repr()}
+    if per_row:
+        parts |= {"scale": weight.q_per_channel_scales(), "zero_point": weight.q_per_channel_zero_points()}
+    else:
+        parts |= {"scale": torch.tensor(weight.q_scale(), dtype=torch.float64), "zero_point": torch.tensor(weight.q_zero_point())}
+    if isinstance(module, PackedLinear) and module.bias() is not None:
+        parts["bias"] = module.bias().detach().clone()
+    return kind, parts
+
+
+def _pack(kind: str, shape: nn.Module, parts: dict[str, Tensor]) -> nn.Module:
+    """A packed module with the given weights; ``shape`` is the uninitialised float module it takes the place of."""
+    if kind.endswith("-per-row"):
+        scale, zero_point = parts["scale"], parts["zero_point"]
+        weight = torch._make_per_channel_quantized_tensor(parts["int8"], scale, zero_point, 0)
+    else:
+        weight = torch._make_per_tensor_quantized_tensor(parts["int8"], float(parts["scale"]), int(parts["zero_point"]))
+    if isinstance(shape, nn.Embedding):
+        embedding: nn.Module = PackedEmbedding(shape.num_embeddings, shape.embedding_dim, _weight=weight)
+        return embedding
+    rows, columns = parts["int8"].shape
+    linear = PackedLinear(columns, rows, "bias" in parts)
+    linear.set_weight_bias(weight, parts.get("bias"))
+    return linear

@@ -1,4 +1,4 @@
-"""Is it as small as promised, and did the compression happen? Bytes of the saved artefact, which must reload to the same tokens."""
+"""Is it as small as promised, and was it really compressed? Bytes of the saved artefact, which must reload to the same tokens."""
 
 import pytest
 

@@ -25,12 +25,13 @@ KEY = {"cpu": "Test CPU", "isa": "avx512_vnni", "cores": 2, "threads": 2, "gpu":
 INFO = {"python": "3.11.9", "versions": {"torch": "2.13.0", "transformers": "5.23.0"}, "commit": "c" * 40, "dirty": False}
 ENVIRONMENT = Environment(KEY, INFO, "test-avx512-2c-2t-00000000")
 FAIL = (
-    "scene-blip/pruned/scenes: CIDEr retention 71.0% (66.2% to 75.9%, 4 images) misses its floor of 95.0% against fp32 in this run; "
-    "look at the captions in run.json that differ from the reference's, or change the line in suite.yaml and write down the reason"
+    "scene-blip/pruned/scenes: CIDEr retention 71.0% (66.2% to 75.9%, 4 images) misses its floor of 95.0% against fp32 in this "
+    "run; look at the captions in run.json that differ from the reference's, or change the line in suite.yaml and write down the "
+    "reason"
 )
 UNRESOLVED = (
-    "scene-blip/int8-dynamic/scenes: speed-up 1.25× (1.22× to 1.28×, 6 blocks) cannot be told from its floor of 1.24× against fp32 "
-    "in this run; about 40 blocks would decide (--blocks 40)"
+    "scene-blip/int8-dynamic/scenes: speed-up 1.25× (1.22× to 1.28×, 6 blocks) cannot be told from its floor of 1.24× against "
+    "fp32 in this run; about 40 blocks would decide (--blocks 40)"
 )
 CRASH = "blip-base/int8-dynamic/scenes: SIGKILL while loading: the worker was killed by SIGKILL; free some memory"
 NO_CUDA = "needs a CUDA device: run on a machine with an NVIDIA GPU"
@@ -91,7 +92,7 @@ def make_run(**changes: Any) -> Run:
     small = {"exact": {"size": 10e6, "parameters": 10e6}, "memory": {"peak_memory": (250e6,)}}
     captions = {"0": "a red cube number 0", "1": "a <b>blue</b> | cube", "2": "a red cube number 2", "3": "=a red cube"}
     scores = {"bleu_1": 0.9, "bleu_2": 0.88, "bleu_3": 0.86, "bleu_4": 0.784, "rouge_l": 0.9, "cider": 4.95}
-    empty: dict[str, Any] = dict.fromkeys(("exact", "memory", "captions", "quality", "scores"), {}) | {"signature": ""}
+    empty: dict[str, Any] = {key: {} for key in ("exact", "memory", "captions", "quality", "scores")} | {"signature": ""}
     killed = Failure("int8-dynamic", "loading", "SIGKILL", "the worker was killed by SIGKILL", "last words")
     big = {"exact": {"size": 895.9e6}, "memory": {"peak_memory": (2e9, 2.2e9)}, "captions": {}, "quality": {}, "scores": {}}
     cases = (

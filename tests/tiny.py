@@ -18,7 +18,7 @@ def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
     shape = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
     config = BlipConfig(
-        text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": WIDTH, "max_position_embeddings": 64},
+        text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": WIDTH},
         vision_config=shape | {"image_size": SIDE, "patch_size": PATCH, "initializer_range": 0.02},
     )
     torch.manual_seed(seed)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tabulate import tabulate
@@ -81,20 +82,16 @@ def caption(options: argparse.Namespace) -> int:
     arms = [{"name": name, "folder": data["folder"]} for name, data in prepared.arms.items() if "folder" in data]
     job = common | {"images": [str(Path(path).resolve()) for path in options.images], "max_tokens": options.max_tokens}
     texts = _answer(run_job("caption", job | {"arms": arms})).arms
-    times = _answer(run_job("block", job | {"arms": arms, "rounds": 3, "seed": 0, "new_tokens": options.new_tokens})).result[
-        "times"
-    ]
+    timing = job | {"arms": arms, "rounds": 3, "seed": 0, "new_tokens": options.new_tokens}
+    times = _answer(run_job("block", timing)).result["times"]
+    head = ["variant", "caption", f"time [s] for {options.new_tokens} tokens", "speed-up"]
     for number, path in enumerate(options.images):
         rows = []
-        for arm in arms:
-            seconds, reference = times[arm["name"]][number], times["fp32"][number]
+        for name in (arm["name"] for arm in arms):
+            seconds, reference = times[name][number], times[arms[0]["name"]][number]
             speed = math.exp(block_value([reference], [seconds]))
-            rows.append(
-                [arm["name"], texts[arm["name"]]["captions"][number], sorted(seconds)[len(seconds) // 2], f"{speed:.2f}×"]
-            )
-        print(
-            f"{path}\n{tabulate(rows, headers=['variant', 'caption', f'time [s] for {options.new_tokens} tokens', 'speed-up'], floatfmt='.3f')}\n"
-        )
+            rows.append([name, texts[name]["captions"][number], median(seconds), f"{speed:.2f}×"])
+        print(f"{path}\n{tabulate(rows, headers=head, floatfmt='.3f')}\n")
     return PASSED
 
 

@@ -1,6 +1,6 @@
 """The pytest glue: options, one item a case and question, measuring before the first item runs, verdicts as outcomes."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -246,7 +246,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item, call: "pytest.CallInfo[None]") -> Generator[None, Any, Any]:
     report = yield
     if call.when == "call" and item.stash.get(UNRESOLVED, False):
         report.vlmgate_unresolved = True

@@ -207,7 +207,7 @@ class Block:
     seed: int
     images: tuple[int, ...]
     times: Mapping[str, tuple[tuple[float, ...], ...]]
-    first_token: Mapping[str, tuple[float, ...]]  # [arm][image], seconds, one untimed-by-turns pass per image
+    first_token: Mapping[str, tuple[float, ...]]  # [arm][image], seconds of a call for one new token
     warmup: Mapping[str, tuple[float, ...]]
     yardstick: tuple[float, ...]  # seconds of the fixed workload, one a round
     startup: float  # seconds from spawning the worker to the first warm-up call

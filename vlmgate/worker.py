@@ -274,11 +274,12 @@ def _load(arm: Message, job: Message) -> Any:
 
 
 def _batches(job: Message) -> list[list[Any]]:
-    """The job's images, opened, in groups of the batch size."""
+    """The job's images, opened, in groups of the batch size; a smaller last group would time unlike the others and is left out."""
     from vlmgate.datasets.images import open_image
 
     images = [open_image(Path(path)) for path in job["images"]]
-    return [images[start : start + job["batch"]] for start in range(0, len(images), job["batch"])]
+    groups = [images[start : start + job["batch"]] for start in range(0, len(images), job["batch"])]
+    return [group for group in groups if len(group) == len(groups[0])]
 
 
 def _cuda_peaks(captioner: Any) -> dict[str, int]:

@@ -124,7 +124,7 @@ def _mask(shape: str, item: Item, left: int, top: int, side: int) -> Pixels:
             [(centre[0] + radius * (x * cos - y * sin), centre[1] + radius * (x * sin + y * cos)) for x, y in OUTLINES[shape]],
             fill=255,
         )
-    return np.asarray(mask.resize((side, side), Image.Resampling.BOX), np.float32) / 255
+    return np.asarray(mask.resize((side, side), Image.Resampling.BOX), np.float32) / np.float32(255)
 
 
 def _regular(corners: int, start: float, radii: tuple[float, ...] = (1.0,)) -> list[tuple[float, float]]:

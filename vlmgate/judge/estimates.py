@@ -1,7 +1,7 @@
 """How each kind of line gets its estimate: from block values, bytes, per-image statistics or the baseline."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,9 +129,9 @@ def _prior(baseline: Baseline | None) -> Prior | None:
     return Prior(float(np.std(values, ddof=1)), len(values) - 1) if len(values) > MIN_PRIOR_DF else None
 
 
-def _two_levels(interval: object, levels: Levels, better: Better) -> Estimate:
+def _two_levels(interval: Callable[[float], Estimate], levels: Levels, better: Better) -> Estimate:
     """One interval whose good end is placed with the `fail` error and whose bad end with the `pass` error."""
-    wide, narrow = interval(coverage(levels.fail)), interval(coverage(levels.good))  # type: ignore[operator]
+    wide, narrow = interval(coverage(levels.fail)), interval(coverage(levels.good))
     low, high = (narrow.low, wide.high) if better is Better.HIGHER else (wide.low, narrow.high)
     return replace(wide, low=low, high=high, level=1 - levels.fail - levels.good)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vlmgate.models import family
 from vlmgate.spec import Model, Source, VlmgateError
@@ -121,7 +122,7 @@ def _random(model: Model, cache: Path) -> Path:
     return folder
 
 
-def _read_json(path: Path, name: str) -> dict[str, object] | dict[str, dict[str, str]]:
+def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""comparison.csv: one row a case, plain unrounded numbers, units in the names of the columns."""
+"""comparison.csv: one row a case, plain numbers to 12 digits, units in the names of the columns."""
 
 import csv
 import io
@@ -53,11 +53,11 @@ def _reason(run: Run, row: Row) -> str:
 
 
 def _cell(value: Cell) -> str:
-    """Numbers at full precision; text that a spreadsheet would run gets a leading apostrophe."""
+    """Numbers to 12 digits; text that a spreadsheet would run gets a leading apostrophe."""
     if value is None:
         return ""
     if not isinstance(value, str):
-        return repr(float(value)) if math.isfinite(value) else ""
+        return f"{value:.12g}" if math.isfinite(value) else ""
     text = plain(value)
     return f"'{text}" if text.lstrip().startswith(DANGEROUS) and not _is_number(text) else text
 

@@ -34,8 +34,8 @@ HOW_TO_READ = (
     "reference. A gate passes when its whole interval lies on the good side of its line, fails when it lies wholly on the bad "
     "side, and is unresolved otherwise, which is no pass."
 )
-# what Markdown would take for its own; an underscore within a word is safe
-_SPECIAL = re.compile(r"^[-+#=]|[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+# what Markdown would take for its own; an underscore within a word and a bracket without a target are safe
+_SPECIAL = re.compile(r"^[-+#=]|[\\`*|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 
 
 def render(run: Run) -> str:
@@ -46,9 +46,9 @@ def render(run: Run) -> str:
         f"**{escape(status_line(run))}**",
         *map(escape, remarks(run)),
         *(part for group in found for part in (f"## {escape(title(group))}", _table(group), escape(placebo_line(group)))),
-        _sentences("Failed", with_outcome(run, Outcome.FAIL)),
-        _sentences("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
-        _folded(f"Passed ({counts(run).passed})", _items(with_outcome(run, Outcome.PASS))),
+        _section("Failed", with_outcome(run, Outcome.FAIL)),
+        _section("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
+        _folded(f"Passed ({_gates(counts(run).passed)})", _items(with_outcome(run, Outcome.PASS))),
         _folded("Skipped", "\n".join(f"- {escape(reason)}" for reason in skip_reasons(run))),
         _folded("Captions that differ from the reference's", _captions(run)),
         f"## How to read this\n\n{HOW_TO_READ}",
@@ -88,16 +88,21 @@ def _verdict(row: Row) -> str:
     return f"{verdict_word(row)}: {row.text}" if row.text else verdict_word(row)
 
 
-def _sentences(head: str, verdicts: Sequence[Verdict]) -> str:
-    return f"## {head} ({len(verdicts)})\n\n{_items(verdicts)}" if verdicts else ""
+def _section(head: str, verdicts: Sequence[Verdict]) -> str:
+    return f"## {head} ({_gates(len(verdicts))})\n\n{_items(verdicts)}" if verdicts else ""
+
+
+def _gates(number: int) -> str:
+    return f"{number} gate" if number == 1 else f"{number} gates"
 
 
 def _items(verdicts: Sequence[Verdict]) -> str:
-    """One item a verdict, with the reason that suite.yaml gives for its line."""
-    return "\n".join(
+    """One item a sentence, with the reason that suite.yaml gives for its line; a crash says the same in every question."""
+    items = (
         f"- {escape(each.sentence)}" + (f"\n  - why the line is there: {escape(each.reason)}" if each.reason else "")
         for each in verdicts
     )
+    return "\n".join(dict.fromkeys(items))
 
 
 def _folded(summary: str, content: str) -> str:

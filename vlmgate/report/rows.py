@@ -121,16 +121,9 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
 
 
 def _seconds(record: CaseRecord, blocks: Sequence[Block]) -> float | None:
-    """Seconds per image: exp of the mean over blocks of ``log_time``, with a call's time shared among its images."""
-    logs = [log_time(block.times[record.variant]) - _log_images(block, record) for block in blocks]
+    """Seconds per image: exp of the mean over blocks of ``log_time``, as it is judged."""
+    logs = [log_time(block.times[record.variant]) for block in blocks]
     return math.exp(fmean(logs)) if logs else None
-
-
-def _log_images(block: Block, record: CaseRecord) -> float:
-    """Mean logarithm of the images in a call; the last call of a round may hold fewer than a full batch."""
-    batch = record.settings.batch
-    sizes = [min(batch, len(block.images) - i * batch) for i in range(len(block.times[record.variant]))]
-    return fmean(map(math.log, sizes)) if min(sizes) > 0 else math.log(batch)
 
 
 def _speed_up(record: CaseRecord, base: CaseRecord | None, blocks: Sequence[Block]) -> Estimate | None:

@@ -3,8 +3,9 @@
 import math
 import re
 from collections import Counter
+from pathlib import Path
 
-from tabulate import tabulate
+from tabulate import SEPARATING_LINE, tabulate
 
 from vlmgate.report.rows import Counts, Group, Row, counts, groups
 from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
@@ -15,21 +16,21 @@ COLOURS = {"fail": RED, "pass": GREEN, "unresolved": YELLOW, "skip": DIM}
 LABEL_WIDTH = 10  # of "unresolved"
 
 
-def render(run: Run, *, colour: bool, where: str = "") -> str:
+def render(run: Run, *, colour: bool, record: Path | None = None) -> str:
     """The whole report, without a newline at the end.
 
-    The share of gates decided comes first. ``where`` is the folder of the record, named in the last line. With ``colour`` the
-    words of verdicts carry ANSI codes.
+    The share of gates decided comes first. ``record`` is the folder that holds run.json, named in the last line. With
+    ``colour`` the words of verdicts carry ANSI codes.
     """
     found = groups(run)
     parts = [
         [_paint(status_line(run), _status_colour(counts(run)), colour), *remarks(run)],
         [environment_line(run.environment), *filter(None, map(placebo_line, found))],
         *([f"{title(group)}\n{_table(group, colour)}"] for group in found),
-        [_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL)],
-        [_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED)],
+        list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL))),
+        list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED))),
         [f"skipped: {'; '.join(skipped)}"] if (skipped := skip_reasons(run)) else [],
-        [time_line(run), *([f"record: {plain(where)}"] if where else [])],
+        [time_line(run), *([f"record: {plain(str(record))}"] if record else [])],
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -82,8 +83,9 @@ def placebo_line(group: Group) -> str:
 def title(group: Group) -> str:
     """What the table is about and how it was run."""
     of, size = group.settings, f", {group.settings.image_size} px" if group.settings.image_size else ""
-    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {of.images} images captioned"
-    return plain(f"{group.model} on {group.dataset} ({how}, {group.blocks} blocks)")
+    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {group.blocks} blocks"
+    captioned = f", {of.images} images captioned" if any(row.scores for row in group.rows) else ""
+    return plain(f"{group.model} on {group.dataset} ({how}{captioned})")
 
 
 def skip_reasons(run: Run) -> list[str]:
@@ -131,8 +133,8 @@ def cells(row: Row) -> tuple[str, ...]:
 def heads(reference: str) -> tuple[str, ...]:
     """Column heads with units, one for each of variant, time, speed-up, ``cells`` and verdict; MB are 10⁶ bytes."""
     ratio = f"×\n{reference}"
-    figures = ("images\nper s", "peak\nmemory\n[MB]", ratio, "size\n[MB]", ratio, "BLEU-4", "kept\n[%]", "CIDEr", "kept\n[%]")
-    return ("variant", "time/\nimage\n[ms]", f"speed-up\n× {reference}", *figures, "verdict")
+    figures = ("images/\ns", "peak\nmemory\n[MB]", ratio, "size\n[MB]", ratio, "BLEU-4", "kept\n[%]", "CIDEr", "kept\n[%]")
+    return ("variant", "time/\nimage\n[ms]", f"speed-up\n× {reference}\n(95 %)", *figures, "verdict")
 
 
 def verdict_word(row: Row) -> str:
@@ -158,9 +160,11 @@ def plain(text: str) -> str:
 
 
 def _table(group: Group, colour: bool) -> str:
-    body = [_line(row, colour) for row in group.rows]
-    align = ("left", *["right"] * (len(body[0]) - 2), "left")
-    return tabulate(body, heads(plain(group.reference)), tablefmt="simple", colalign=align, disable_numparse=True)
+    head = heads(plain(group.reference))
+    align = ("left", *["right"] * (len(head) - 2), "left")
+    # as a row of the body, because tabulate pads heads by two columns each, which 120 columns have not to spare
+    body = [head, SEPARATING_LINE, *(_line(row, colour) for row in group.rows)]
+    return tabulate(body, tablefmt="simple", colalign=align, rowalign="bottom", disable_numparse=True)
 
 
 def _line(row: Row, colour: bool) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ def block_of(name: str, index: int, answer: Answer, batch: int) -> Block:
         seed=seed_of(index),
         images=tuple(range(len(next(iter(times.values()))))),
         times=times,
-        first_token={arm: tuple(t / batch for t in images) for arm, images in data["first_token"].items()},
+        first_token={arm: tuple(images) for arm, images in data["first_token"].items()},
         warmup={arm: tuple(t / batch for t in calls) for arm, calls in data["warmup"].items()},
         yardstick=tuple(data["yardstick"]),
         startup=answer.startup,

@@ -2,8 +2,6 @@
 
 import hashlib
 import importlib.util
-import json
-import math
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,23 +9,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from importlib.resources import files
 from itertools import product
 from os.path import isdir
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
-
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
-from yaml.composer import ComposerError
-from yaml.constructor import ConstructorError
+from typing import Any
 
 from vlmgate.spec import Against, Better, Case, Metric, Model, Outcome, Question, Settings, Threshold, Variant, VlmgateError
+from vlmgate.suite.document import File, Keys, Raw, unknown
 
-Keys = tuple[str | int, ...]
-Raw = dict[str, Any]  # a mapping of the file that the schema has accepted
 Names = dict[str, dict[str, Any]]  # registry → name → thing
 Listed = Collection[tuple[Case, bool]]  # cases of all tiers, each with: is it a reference there?
 REGISTRIES: Mapping[str, type] = {"MODELS": Model, "VARIANTS": Variant, "DATASETS": object, "METRICS": Metric}
@@ -71,7 +61,7 @@ class Suite:
     def tier(self, name: str) -> Tier:
         """The tier of that name; VlmgateError with the known ones if there is none."""
         if name not in self.tiers:
-            raise VlmgateError(f"{self.path}: {_unknown('tier', name, self.tiers)}")
+            raise VlmgateError(f"{self.path}: {unknown('tier', name, self.tiers)}")
         return self.tiers[name]
 
     def thresholds_for(self, case_id: str) -> tuple[Threshold, ...]:
@@ -91,7 +81,7 @@ def load_suite(
         payload = path.read_bytes()
     except OSError as error:
         raise VlmgateError(f"{path}: cannot be read ({error.strerror}), expected a suite file such as suite.yaml") from error
-    file = _File(path)
+    file = File(path)
     raw = file.parse(payload)
     names: Names = dict(zip(REGISTRIES, map(dict, (models, variants, dict.fromkeys(datasets), metrics)), strict=True))
     plugins = tuple(_add_plugin(file, ("plugins", i), name, names) for i, name in enumerate(raw.get("plugins", ())))
@@ -132,123 +122,7 @@ def load_plugin(name: str) -> ModuleType:
     return sys.modules[unique]
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases (a few lines can stand for gigabytes), tags, and equal keys (PyYAML silently keeps the last)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "anchor", None) or getattr(event, "tag", None):
-            raise ComposerError(None, None, "anchors (&), aliases (*) and tags (!) are refused, write it out", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[str, int] = {}
-        for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:str":
-                problem = f"key `{str(key.value)[:60]}` is not read as text, put it in quotes"
-                raise ConstructorError(None, None, problem, key.start_mark)
-            if key.value in seen:
-                problem = f"key '{key.value}' is already at line {seen[key.value]}, keep one of the two"
-                raise ConstructorError(None, None, problem, key.start_mark)
-            seen[key.value] = key.start_mark.line + 1
-        return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            value = super().construct_object(node, deep)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError
-        except ValueError as error:  # also dates such as 2027-02-30
-            problem = f"`{str(node.value)[:60]}` is not a finite number or a date"
-            raise ConstructorError(None, None, problem, node.start_mark) from error
-        return value
-
-
-@dataclass(frozen=True)
-class _File:
-    """The file's text: at which line every key path stands, and what was written there."""
-
-    path: Path
-    places: dict[Keys, tuple[int, str]] = field(default_factory=dict)
-
-    def error(self, keys: Keys, message: str, line: int = 0) -> VlmgateError:
-        """An error at a key path, with the line of the nearest parent that is there."""
-        line = line or next((self.places[keys[:n]][0] for n in range(len(keys), 0, -1) if keys[:n] in self.places), 1)
-        dotted = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
-        said = " ".join(f"{dotted + ': ' if dotted else ''}{message}".split())  # one line, whatever the file holds
-        return VlmgateError(f"{self.path}:{line}: {said}")
-
-    def parse(self, payload: bytes) -> Raw:
-        """Bytes → plain data that the schema accepts."""
-        try:
-            content = self._plain(payload.decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise self.error((), "is not UTF-8, save it as UTF-8", payload.count(b"\n", 0, error.start) + 1) from error
-        except RecursionError as error:
-            raise self.error((), "is nested too deeply, a suite has about six levels") from error
-        except yaml.YAMLError as error:
-            mark, position = getattr(error, "problem_mark", None), getattr(error, "position", 0)
-            line = 1 + (mark.line if mark else payload.decode("utf-8-sig").count("\n", 0, position))
-            problem = str(getattr(error, "problem", None) or "has a control character, remove it")
-            if start := getattr(error, "context_mark", None):
-                problem += f" ({getattr(error, 'context', '')}, line {start.line + 1})"
-            raise self.error((), f"cannot be read as YAML: {problem}", line) from error
-        schema = json.loads((files("vlmgate") / "suite.schema.json").read_text(encoding="utf-8"))
-        refusal = best_match(Draft202012Validator(schema).iter_errors(content))
-        if refusal is not None:
-            raise self._refused(refusal)
-        return dict(content)
-
-    def _plain(self, text: str) -> Any:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise self.error((), "is empty, expected a mapping with the keys schema and tiers")
-        content = loader.construct_document(node)
-        self.places.update(_places(node, ()))
-        return content
-
-    def _refused(self, refusal: ValidationError) -> VlmgateError:
-        """What the schema refuses, in a sentence: its descriptions say what is expected."""
-        keys: Keys = tuple(refusal.absolute_path)
-        value, schema = cast(Any, refusal.instance), cast(Raw, refusal.schema)
-        if refusal.validator == "additionalProperties":
-            name = next(key for key in value if key not in schema["properties"])
-            return self.error((*keys, name), _unknown("key", name, schema["properties"]))
-        if refusal.validator == "required":
-            missing = next(key for key in schema["required"] if key not in value)
-            return self.error(keys, f"the key '{missing}' is missing, expected {schema['description']}")
-        if "propertyNames" in refusal.absolute_schema_path:
-            return self.error((*keys, value), f"expected {schema['description']}")
-        text = self.places.get(keys, (1, ""))[1] or ("nothing" if value is None else json.dumps(value, default=str))
-        if refusal.validator == "enum":
-            return self.error(keys, _unknown(schema["description"], text[:60], schema["enum"]))
-        hint = ", which YAML reads as a boolean: put it in quotes if it is text" if isinstance(value, bool) else ""
-        return self.error(keys, f"expected {schema['description']}, got `{text[:60]}`{hint}")
-
-    def known(self, keys: Keys, kind: str, name: str, table: Mapping[str, Any]) -> Any:
-        if name not in table:
-            raise self.error(keys, _unknown(kind, name, table))
-        return table[name]
-
-
-def _places(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, tuple[int, str]]]:
-    """Line (of the key, where there is one) and text (of a scalar) of everything under a node."""
-    named = [(key.value, key, value) for key, value in node.value] if isinstance(node, yaml.MappingNode) else []
-    numbered = [(i, item, item) for i, item in enumerate(node.value)] if isinstance(node, yaml.SequenceNode) else []
-    for key, start, value in named + numbered:
-        text = value.value if isinstance(value, yaml.ScalarNode) else ""
-        yield (*keys, key), (start.start_mark.line + 1, text)
-        yield from _places(value, (*keys, key))
-
-
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    nearest = f"; the nearest is '{get_close_matches(name, names, 1, 0.0)[0]}'" if names else ""
-    return f"unknown {kind} '{name}', known: {', '.join(names) or 'none'}{nearest}"
-
-
-def _add_plugin(file: _File, keys: Keys, name: str, names: Names) -> str:
+def _add_plugin(file: File, keys: Keys, name: str, names: Names) -> str:
     """Put what a plugin registers among the names; returns what `load_plugin` takes."""
     target = str((file.path.parent / name).resolve()) if name.endswith(".py") else name
     try:
@@ -269,7 +143,7 @@ def _add_plugin(file: _File, keys: Keys, name: str, names: Names) -> str:
     return target
 
 
-def _override(file: _File, keys: Keys, overrides: Mapping[str, Raw], variants: Mapping[str, Variant]) -> Variant:
+def _override(file: File, keys: Keys, overrides: Mapping[str, Raw], variants: Mapping[str, Variant]) -> Variant:
     """The variant with other parameters, in every step of the recipes named."""
     variant: Variant = file.known(keys, "variant", str(keys[-1]), variants)
     recipes = {step.recipe: step.parameters for step in variant.steps}
@@ -285,7 +159,7 @@ def _override(file: _File, keys: Keys, overrides: Mapping[str, Raw], variants: M
     return replace(variant, steps=tuple(steps))
 
 
-def _tier(file: _File, keys: Keys, tier: Raw, defaults: Raw, names: Names) -> Tier:
+def _tier(file: File, keys: Keys, tier: Raw, defaults: Raw, names: Names) -> Tier:
     """The cases of a tier: every id once, each with a reference that is run in the same way."""
     cases: dict[str, Case] = {}
     places: dict[str, Keys] = {}
@@ -306,7 +180,7 @@ def _tier(file: _File, keys: Keys, tier: Raw, defaults: Raw, names: Names) -> Ti
     return Tier(str(keys[-1]), tier.get("about", ""), tuple(cases.values()))
 
 
-def _cases(file: _File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> Iterator[Case]:
+def _cases(file: File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> Iterator[Case]:
     """models × datasets × variants of one entry, in the order of the file."""
     models, variants = (
         [file.known((*keys, kind, i), kind[:-1], name, names[kind.upper()]) for i, name in enumerate(entry[kind])]
@@ -322,17 +196,17 @@ def _cases(file: _File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> 
         yield Case(model, variant, dataset, settings, questions)
 
 
-def _check_dataset(file: _File, keys: Keys, name: str, datasets: Collection[str]) -> None:
+def _check_dataset(file: File, keys: Keys, name: str, datasets: Collection[str]) -> None:
     """A dataset is a name, ``name:N`` with N images, or a folder relative to the file."""
     base, colon, count = name.partition(":")
     if base in datasets:
         if colon and not re.fullmatch("[1-9][0-9]{0,6}", count):
             raise file.error(keys, f"expected {base}:N with a whole number N from 1 to 9999999, got '{name}'")
     elif not isdir(file.path.parent / name):  # noqa: PTH112 - a Path would raise for a name that is too long
-        raise file.error(keys, f"{_unknown('dataset', name, datasets)}; no folder {file.path.parent / name} is there either")
+        raise file.error(keys, f"{unknown('dataset', name, datasets)}; no folder {file.path.parent / name} is there either")
 
 
-def _metric(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Metric:
+def _metric(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Metric:
     """The metric of a threshold or waiver. A pattern that finds no case which can be judged is a mistake, not a promise kept."""
     metric: Metric = file.known((*keys, "metric"), "metric", entry["metric"], names["METRICS"])
     place, pattern = (*keys, "cases"), entry["cases"]
@@ -347,7 +221,7 @@ def _metric(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) ->
     return metric
 
 
-def _threshold(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Threshold:
+def _threshold(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Threshold:
     against, metric = Against(entry["against"]), _metric(file, keys, entry, cases, names)
     if against == Against.REFERENCE and not metric.quantity:
         raise file.error((*keys, "against"), f"{metric.name} is not compared with the reference, use baseline or limit")
@@ -365,7 +239,7 @@ def _threshold(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names)
     return Threshold(entry["cases"], metric.name, against, line, entry["reason"])
 
 
-def _waiver(file: _File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Waiver:
+def _waiver(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Waiver:
     metric = _metric(file, keys, entry, cases, names)
     try:
         until = date.fromisoformat(str(entry["until"]))

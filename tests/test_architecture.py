@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 # From top to bottom; a name is a module or a package folder under vlmgate/. Imports point down only.
 ROWS = (
+    ("__main__",),
     ("plugin", "cli"),
     ("report",),
     ("run",),

@@ -3,8 +3,9 @@
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +23,7 @@ from vlmgate.models.source import with_source
 from vlmgate.record import find_run, fingerprint, load_baselines, nearest, promote, read_run
 from vlmgate.report import terminal, write_reports
 from vlmgate.run import cache_folder
-from vlmgate.spec import Outcome, Run, Variant, VlmgateError
+from vlmgate.spec import Case, Outcome, Run, Variant, VlmgateError
 from vlmgate.stats import block_value
 from vlmgate.suite import Suite, load_suite, reference_of
 from vlmgate.variants import VARIANTS
@@ -57,11 +58,14 @@ def list_everything(options: argparse.Namespace) -> int:
     print("\nDatasets\n" + tabulate(list(names.items()), tablefmt="plain"))
     for tier in suite.tiers.values():
         print(f"\nTier {tier.name}: {tier.about}")
-        for case in tier.cases:
-            note = f"  (skipped here: {why[case.variant.name]})" if why[case.variant.name] else ""
-            kind = "" if reference_of(case, tier.cases) is not case else "  (reference)"
-            print(f"  {case.id}: {', '.join(case.questions)}{kind}{note}")
+        for head, cases in groupby(tier.cases, key=lambda case: f"{case.model.name} on {case.dataset}"):
+            print(f"  {head}: " + ", ".join(_listed(case, tier.cases, why) for case in cases))
     return PASSED
+
+
+def _listed(case: Case, cases: Sequence[Case], why: Mapping[str, str]) -> str:
+    note = "reference" if reference_of(case, cases) is case else ""
+    return f"{case.variant.name}{f' ({note})' if note else ''}{' (skipped here)' if why[case.variant.name] else ''}"
 
 
 def caption(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,11 +64,15 @@ def run_job(
     """Do one job in a fresh worker and wait for it without using the CPU.
 
     The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), so that no
-    process is left behind.
+    process is left behind. It has a temporary folder of its own, which goes with it.
     """
     answer, stage = Answer(), ("", "starting")
     began = time.monotonic()
-    with tempfile.TemporaryFile("w+b") as log, _spawn(job, log, python) as (process, source, sink):
+    with (
+        tempfile.TemporaryDirectory(prefix="vlmgate-", ignore_cleanup_errors=True) as scratch,
+        tempfile.TemporaryFile("w+b") as log,
+        _spawn(job, log, scratch, python) as (process, source, sink),
+    ):
         try:
             sink.write(protocol.encode({"version": protocol.VERSION, "do": do, **job}))
             sink.close()
@@ -87,19 +92,21 @@ def run_job(
                 if listener:
                     listener(message)
             else:
-                answer.failure = answer.failure or _ended(process, stage, log)
+                answer.failure = answer.failure or _ended(process, stage, log, patience)
         except GarbageError as error:
             answer.failure = Failure(*stage, "garbage", f"the worker wrote a line that is not a message ({error})", _tail(log))
         except TimeoutError:
             answer.failure = Failure(*stage, "hang", f"no sign of life for {patience:g} s", _tail(log))
         except BrokenPipeError:
-            answer.failure = _ended(process, stage, log)
+            answer.failure = _ended(process, stage, log, patience)
+        if answer.failure:
+            process.kill()  # it may be going on; the end of one that is done is waited for
     answer.seconds = time.monotonic() - began
     return answer
 
 
 @contextlib.contextmanager
-def _spawn(job: Mapping[str, Any], log: IO[bytes], python: str) -> Any:
+def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str) -> Any:
     """The process with the ends of its two pipes; on leaving, its whole process group is killed and reaped."""
     to_worker, from_parent = os.pipe()
     from_worker, to_parent = os.pipe()
@@ -110,7 +117,7 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], python: str) -> Any:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=worker_environment(job["threads"]),
+            env=worker_environment(job["threads"]) | {"TMPDIR": scratch},
             pass_fds=(to_worker, to_parent),
             start_new_session=True,
         )
@@ -126,6 +133,15 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], python: str) -> Any:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            if "cache" in job:
+                _sweep(Path(job["cache"]), process.pid)
+
+
+def _sweep(cache: Path, process: int) -> None:
+    """Remove what a worker that was killed had half written: it writes to NAME.PID.partial and renames when whole."""
+    for pattern in (f"artefacts/*/*.{process}.partial", f"random/*.{process}.partial"):
+        for left in cache.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _messages(source: IO[bytes], patience: float) -> Any:
@@ -145,16 +161,13 @@ def _messages(source: IO[bytes], patience: float) -> Any:
             return
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            message = protocol.decode(line)
-            if "event" not in message:
-                raise GarbageError(f"no event: {line[:80]!r}")
-            yield message
+            yield protocol.decode_event(line)
 
 
-def _ended(process: "subprocess.Popen[bytes]", stage: tuple[str, str], log: IO[bytes]) -> Failure:
+def _ended(process: "subprocess.Popen[bytes]", stage: tuple[str, str], log: IO[bytes], patience: float) -> Failure:
     """Why a worker closed its pipe without being done."""
     try:
-        code = process.wait(timeout=10)
+        code = process.wait(timeout=min(patience, 10))
     except subprocess.TimeoutExpired:
         return Failure(*stage, "hang", "the worker closed its pipe and did not end", _tail(log))
     if code < 0:

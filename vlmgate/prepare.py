@@ -1,5 +1,6 @@
 """Model + Variant → something that can caption, by way of an artefact on disk: what is measured is what would ship."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
@@ -19,7 +20,7 @@ from transformers.initialization import no_init_weights
 from vlmgate.models import family
 from vlmgate.models.source import fingerprint
 from vlmgate.spec import Model, Step, Variant, VlmgateError
-from vlmgate.variants import recipe
+from vlmgate.variants import ALL_PARTS, recipe
 from vlmgate.variants.cast import DTYPES
 from vlmgate.variants.packed import linear_zeros, low_precision_weights, restore, tensors_of
 
@@ -69,31 +70,45 @@ def cannot_run(variant: Variant) -> str:
 
 
 def load_reference(checkpoint: Path, model: Model) -> Any:
-    """The unmodified model in float32, on the CPU."""
+    """The unmodified model in float32, on the CPU.
+
+    Raises:
+        VlmgateError: the checkpoint is of another family, lacks weights or cannot be loaded.
+    """
+    safe = {"local_files_only": True, "trust_remote_code": False}
     try:
-        loaded = AutoModelForImageTextToText.from_pretrained(
-            checkpoint, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        config = AutoConfig.from_pretrained(checkpoint, **safe)
+        if config.model_type != model.family:
+            raise VlmgateError(f"{model.name}: {checkpoint} holds a {config.model_type} model where {model.family} was expected")
+        auto: Any = AutoModelForImageTextToText  # whose types leave out output_loading_info
+        loaded, found = auto.from_pretrained(
+            checkpoint, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **safe
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise VlmgateError(
-            f"{model.name}: cannot load {checkpoint}: {type(error).__name__}: {str(error).splitlines()[0]}"
-        ) from error
-    if loaded.config.model_type != model.family:
-        raise VlmgateError(
-            f"{model.name}: {checkpoint} holds a {loaded.config.model_type} model where {model.family} was expected"
-        )
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise VlmgateError(f"{model.name}: cannot load {checkpoint} ({type(error).__name__}: {why}); save it again") from error
+    if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers and goes on
+        raise VlmgateError(f"{model.name}: {checkpoint} lacks {len(missing)} of the weights, such as {missing[0]}; save it again")
     return loaded.eval()
 
 
 def load_processor(folder: Path) -> Any:
     """Tokenizer and image processor with the PIL backend, which needs no torchvision and is the same everywhere."""
-    return AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+    try:
+        return AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises plain Exception for a damaged file
+        why = " ".join(str(error).split())[:300]
+        raise VlmgateError(f"cannot load the processor in {folder} ({type(error).__name__}: {why}); save it again") from error
 
 
 def transform(loaded: nn.Module, model: Model, variant: Variant) -> None:
     """Carry out the variant's steps on ``loaded`` in place; each step knows parts, never families."""
     for step in variant.steps:
         parts = step.parameters.get("parts", tuple(model.parts))
+        if odd := sorted(set(parts) - {*ALL_PARTS, *model.parts}):
+            raise VlmgateError(
+                f"{variant.name}: {step.recipe} names the part {odd[0]!r}; {model.name} has {', '.join(model.parts)}"
+            )
         prefixes = [prefix for part in parts for prefix in model.parts.get(part, ())]
         recipe(step.recipe).apply(loaded, prefixes, step.parameters)
 
@@ -106,24 +121,25 @@ def build_artefact(model: Model, variant: Variant, checkpoint: Path, folder: Pat
         and ``reloads``: 1.0 when the reloaded artefact gives the same tokens as the model it was saved from.
     """
     if (folder / CARD).exists():
-        exact: dict[str, float] = json.loads((folder / CARD).read_text(encoding="utf-8"))["exact"]
-        return exact
+        return _exact(folder)
     loaded = load_reference(checkpoint, model)
     parameters = sum(value.numel() for value in loaded.parameters())
     transform(loaded, model, variant)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had this id
         partial.mkdir(parents=True)
         exact = {"parameters": float(parameters)} | _save(loaded, model, variant, checkpoint, partial)
         exact["reloads"] = float(_same_tokens(loaded, partial))
         _write_card(partial, model, variant, checkpoint, exact)
-        if folder.exists():
+        if folder.exists() and not (folder / CARD).exists():
             shutil.rmtree(folder)
         partial.replace(folder)
-    except OSError as error:
-        raise VlmgateError(
-            f"cannot write {folder}: {error.strerror or error}; free some space or set VLMGATE_CACHE to another folder"
-        ) from error
+    except (OSError, SafetensorError) as error:  # a full disk is either, depending on who was writing
+        if (folder / CARD).exists():  # another process was faster
+            return _exact(folder)
+        why = getattr(error, "strerror", None) or error
+        raise VlmgateError(f"cannot write {folder}: {why}; free some space or set VLMGATE_CACHE to another folder") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return exact
@@ -163,13 +179,23 @@ def artefact_key(model: Model, variant: Variant, checkpoint: Path) -> Mapping[st
         "parts": {part: list(prefixes) for part, prefixes in model.parts.items()},
         "variant": asdict(variant) | {"about": ""},
         "checkpoint": fingerprint(checkpoint, model.name),
+        "processor": _processor_fingerprint(checkpoint),
         "torch": torch.__version__,
         "engine": torch.backends.quantized.engine,
     }
 
 
+def _processor_fingerprint(checkpoint: Path) -> str:
+    """SHA-256 over the small files of a checkpoint (processor, vocabulary …), which an artefact holds copies of."""
+    digest = hashlib.sha256()
+    for file in sorted(file for pattern in ("*.json", "*.txt", "*.model") for file in checkpoint.glob(pattern)):
+        digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 def _save(loaded: Any, model: Model, variant: Variant, checkpoint: Path, folder: Path) -> dict[str, float]:
     tensors, layout = tensors_of(loaded)
+    loaded.config.dtype = DTYPES[variant.dtype]  # so that from_pretrained of transformers loads what is stored
     loaded.config.save_pretrained(folder)
     load_processor(checkpoint).save_pretrained(folder)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -200,11 +226,14 @@ def _read_card(folder: Path) -> Mapping[str, Any]:
         card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise VlmgateError(f"{folder} is not an artefact ({CARD}: {error}); make it again by clearing the cache") from error
-    if card.get("version") != ARTEFACT_VERSION:
-        raise VlmgateError(
-            f"{folder} has artefact version {card.get('version')!r}; this vlmgate reads {ARTEFACT_VERSION}: clear the cache"
-        )
+    version = card.get("version") if isinstance(card, dict) else None
+    if version != ARTEFACT_VERSION:
+        raise VlmgateError(f"{folder} has artefact version {version!r}; this vlmgate reads {ARTEFACT_VERSION}: clear the cache")
     return card
+
+
+def _exact(folder: Path) -> dict[str, float]:
+    return dict(_read_card(folder)["exact"])
 
 
 def _variant(card: Mapping[str, Any]) -> Variant:

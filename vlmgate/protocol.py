@@ -20,6 +20,15 @@ VERSION = 1
 
 Message = dict[str, Any]
 
+EVENTS: dict[str, set[str]] = {  # event → the fields it must have
+    "stage": {"arm", "stage"},
+    "tick": {"done", "of"},
+    "arm": {"arm", "data"},
+    "result": {"data"},
+    "failed": {"kind", "message"},
+    "done": set(),
+}
+
 
 class GarbageError(ValueError):
     """A line that is not a message of this protocol."""
@@ -42,4 +51,17 @@ def decode(line: bytes) -> Message:
         raise GarbageError(f"not JSON: {line[:80]!r}") from error
     if not isinstance(message, dict):
         raise GarbageError(f"not an object: {line[:80]!r}")
+    return message
+
+
+def decode_event(line: bytes) -> Message:
+    """The event in a line.
+
+    Raises:
+        GarbageError: the line is no JSON object, or no event with all its fields.
+    """
+    message = decode(line)
+    event = message.get("event")
+    if not isinstance(event, str) or event not in EVENTS or EVENTS[event] - message.keys():
+        raise GarbageError(f"no event with all its fields: {line[:80]!r}")
     return message

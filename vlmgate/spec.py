@@ -238,6 +238,7 @@ class CaseRecord:
     recipe: Mapping[str, Any]
     checkpoint: str  # fingerprint of the weights the case started from
     skip: str = ""
+    skips: Mapping[str, str] = field(default_factory=dict)  # question → why it alone cannot be answered
     failure: Failure | None = None
     exact: Mapping[str, float] = field(default_factory=dict)  # size, parameters, low_precision_share, sparsity …
     memory: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # bytes, one value a process

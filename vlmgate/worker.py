@@ -126,14 +126,9 @@ def block(job: Message, emit: Emit) -> None:
         for name in order:
             emit({"event": "stage", "arm": name, "stage": "timing the first token"})
             first[name][image] = call(name, image, 1)
-    data = {
-        "times": times,
-        "first_token": first,
-        "warmup": warmup,
-        "yardstick": yardstick,
-        "measuring": time.perf_counter() - started,
-    }
-    emit({"event": "result", "data": data | {"torch": torch.__version__, "threads": torch.get_num_threads()}})
+    data = {"times": times, "first_token": first, "warmup": warmup, "yardstick": yardstick}
+    about = {"measuring": time.perf_counter() - started, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    emit({"event": "result", "data": data | about})
 
 
 def schedule(seed: int, rounds: int, images: int, arms: list[str]) -> list[tuple[int, list[str]]]:

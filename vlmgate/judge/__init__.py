@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from vlmgate.judge.estimates import Evidence, Levels, estimate
+from vlmgate.judge.estimates import SKIP, Evidence, Levels, estimate
 from vlmgate.judge.sentences import failure_sentence, sentence
 from vlmgate.spec import (
     Against,
@@ -69,24 +69,20 @@ def judge_line(evidence: Evidence, line: Threshold, metric: Metric, levels: Leve
     base = Verdict(record.id, metric.name, metric.question, line.against, Outcome.SKIP, "", line=line.line, reason=line.reason)
     if record.failure:
         return replace(base, outcome=Outcome.FAIL, sentence=failure_sentence(record, record.failure))
-    if record.skip:
-        return replace(base, sentence=f"{record.id}: {metric.name} skipped: {record.skip}")
+    if reason := record.skip or record.skips.get(metric.question):
+        return replace(base, sentence=f"{record.id}: {metric.name} skipped: {reason}")
     if metric.question is Question.LATENCY and not timing:
         return replace(base, sentence=f"{record.id}: {metric.name} skipped: {NO_TIMING}")
     found, why = estimate(evidence, line, metric, levels)
     if found is None:
-        lacking = Outcome.SKIP if line.against is Against.BASELINE or why.startswith("skip: ") else Outcome.UNRESOLVED
-        return replace(
-            base, outcome=lacking, sentence=f"{record.id}: {metric.name} {lacking.value}: {why.removeprefix('skip: ')}"
-        )
-    outcome = decide(found, *goal(line, metric))
-    if why and outcome is not Outcome.SKIP:
-        outcome = Outcome.UNRESOLVED
+        lacking = Outcome.SKIP if why.startswith(SKIP) else Outcome.UNRESOLVED
+        return replace(base, outcome=lacking, sentence=f"{record.id}: {metric.name} {lacking.value}: {why.removeprefix(SKIP)}")
+    outcome = Outcome.UNRESOLVED if why else decide(found, *goal(line, metric))
     return replace(
         base,
         outcome=outcome,
         estimate=found,
-        change=change(found, line, metric),
+        change=Change.UNKNOWN if why else change(found, line, metric),
         sentence=sentence(evidence, line, metric, found, outcome, why),
     )
 
@@ -95,9 +91,14 @@ def goal(line: Threshold, metric: Metric) -> tuple[float, Better]:
     """The line on the scale of the estimate, and on which side of it the good lies."""
     if line.against is Against.REFERENCE:
         return line.line, Better.HIGHER  # speed-up, reduction, retention
-    if line.against is Against.BASELINE:
-        return 1 - line.line, Better.HIGHER  # now ÷ baseline, oriented so that higher is better
+    if line.against is Against.BASELINE:  # now ÷ baseline
+        return (1 - line.line, Better.HIGHER) if _more_is_better(metric) else (1 + line.line, Better.LOWER)
     return line.line, metric.better
+
+
+def _more_is_better(metric: Metric) -> bool:
+    """On the scale on which a case is compared with its baseline: of time it is the speed."""
+    return metric.better is Better.HIGHER or metric.question is Question.LATENCY
 
 
 def decide(estimate: Estimate, line: float, better: Better) -> Outcome:
@@ -114,13 +115,12 @@ def decide(estimate: Estimate, line: float, better: Better) -> Outcome:
 
 
 def change(estimate: Estimate, line: Threshold, metric: Metric) -> Change:
-    """What happened since the baseline; the estimate is now ÷ baseline, higher is better."""
+    """What happened since the baseline; the estimate is now ÷ baseline."""
     if line.against is not Against.BASELINE:
         return Change.UNKNOWN
-    if estimate.high < 1 - line.line:
-        return Change.REGRESSED
-    if estimate.low > 1 + line.line:
-        return Change.IMPROVED
+    fell, rose = estimate.high < 1 - line.line, estimate.low > 1 + line.line
+    if fell or rose:
+        return Change.IMPROVED if rose is _more_is_better(metric) else Change.REGRESSED
     return Change.UNCHANGED if 1 - line.line <= estimate.low and estimate.high <= 1 + line.line else Change.UNKNOWN
 
 
@@ -136,7 +136,9 @@ def decided_share(verdicts: Iterable[Verdict]) -> tuple[int, int]:
 
 
 def _noisy(line: Threshold, metrics: Mapping[str, Metric]) -> bool:
-    return not metrics[line.metric].exact
+    """Whether chance bears on the line. Captions are fixed: only a retention, which stands for other images, is noisy."""
+    metric = metrics[line.metric]
+    return not metric.exact and (metric.question is not Question.QUALITY or line.against is Against.REFERENCE)
 
 
 def _levels(lines: int, look: int | None) -> Levels:
@@ -156,6 +158,7 @@ def _always(record: CaseRecord) -> list[Verdict]:
         if record.failure
     ]
     if Question.SIZE in record.questions and record.exact.get("reloads") == 0.0:
-        words = f"{record.id}: the saved artefact gives other tokens than the model it came from; do not ship it, and report the recipe"
+        seen = "the saved artefact gives other tokens than the model it came from"
+        words = f"{record.id}: {seen}; do not ship it, and report the recipe"
         return [*crashed, replace(size, sentence=words, reason="what is measured must be what is shipped")]
     return crashed

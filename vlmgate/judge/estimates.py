@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vlmgate.metrics import scores
 from vlmgate.spec import Against, Baseline, Better, Block, CaseRecord, Estimate, Metric, Question, Run, Threshold
@@ -17,6 +17,9 @@ PLACEBO_MARGIN = 0.015  # half of the default margin of 3 %
 MEMORY_RESOLUTION = 0.02  # half-width for a peak seen in one process only; benchmarks print the spread of several
 MIN_PRIOR_DF = 20
 BOOTSTRAP_SEED = 20_260_000
+SKIP = "skip: "  # starts a reason why nothing was asked here, as against an answer that is missing
+Statistics = tuple[tuple[float, ...], ...]  # [image][field of scores.FIELDS]
+LEAST_SPREAD = 1e-9  # of the logarithms of times: no clock is as steady, so a smaller spread is none that was measured
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,16 @@ def group_of(record: CaseRecord) -> str:
 
 
 def estimate(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
-    """The estimate that is held against the line, and why it cannot decide (or an empty string)."""
-    if line.against is Against.REFERENCE and evidence.reference is None:
-        return None, "skip: this is the reference itself"
-    if (
-        line.against is Against.REFERENCE
-        and evidence.reference is not None
-        and (evidence.reference.failure or evidence.reference.skip)
-    ):
-        return None, f"the reference {evidence.reference.id} was not measured, so there is nothing to compare with"
+    """The estimate that is held against the line (None if there is none), and why it cannot decide (or an empty string)."""
+    if why := _incomparable(evidence, line, metric):
+        return None, why
+    try:
+        return _measured(evidence, line, metric, levels)
+    except ValueError as error:  # nan, inf, zero or unpaired values; one broken case must not take the verdicts of the others
+        return None, f"the measurement is broken ({error}); run it again"
+
+
+def _measured(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
     match metric.question:
         case Question.LATENCY:
             return _speed(evidence, line, levels)
@@ -70,6 +74,22 @@ def estimate(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels
             return _memory(evidence, line, metric, levels)
         case _:
             return _exact(evidence, line, metric)
+
+
+def _incomparable(evidence: Evidence, line: Threshold, metric: Metric) -> str:
+    """Why there is nothing to compare the case with, or an empty string."""
+    record, reference = evidence.record, evidence.reference
+    if line.against is Against.REFERENCE and not record.reference:
+        return f"{SKIP}this is the reference itself"
+    if line.against is Against.REFERENCE and (reference is None or reference.failure or reference.skip):
+        return f"the reference {record.reference} was not measured, so there is nothing to compare with"
+    if line.against is not Against.BASELINE:
+        return ""
+    if evidence.baseline is None:
+        return f"{SKIP}no baseline yet: promote a good run with `vlmgate promote {evidence.run.name} --cases '{record.id}'`"
+    if metric.question is not Question.SIZE and (differing := _differing(evidence)):
+        return f"{SKIP}the baseline was measured with other {differing}; promote a run with these settings"
+    return ""
 
 
 def speed_values(blocks: Sequence[Block], variant: str, reference: str | None) -> tuple[float, ...]:
@@ -93,40 +113,41 @@ def contaminated(found: Estimate | None) -> bool:
 
 
 def _speed(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate | None, str]:
-    blocks = evidence.blocks
-    reference = evidence.reference.variant if evidence.reference else None
-    values = speed_values(blocks, evidence.record.variant, reference)
+    blocks, record, baseline = evidence.blocks, evidence.record, evidence.baseline
+    reference = record.reference.split("/")[1] if record.reference else None
+    values = speed_values(blocks, record.variant, reference)
+    if line.against is Against.LIMIT:
+        values = tuple(log_time(block.times[record.variant]) for block in blocks)
     if not values:
         return None, "no block was measured; run without --benchmark-disable and with a larger --time-budget"
-    dirty = contaminated(placebo(blocks, reference or evidence.record.variant, 1 - 2 * levels.good))
-    why = (
-        "contaminated: the placebo, a second copy of the reference, differs from it; quiet the machine and run again"
-        if dirty
-        else ""
-    )
-    prior = _prior(evidence.baseline)
+    prior = _prior(evidence)
+    why = _doubt(values, None if line.against is Against.LIMIT else prior)
+    if contaminated(placebo(blocks, reference or record.variant, coverage(levels.good))):
+        why = "contaminated: the placebo, a second copy of the reference, differs from it; quiet the machine and run again"
     if line.against is Against.LIMIT:
-        seconds = [log_time(block.times[evidence.record.variant]) for block in blocks]
-        return _two_levels(lambda level: as_ratio(t_interval(seconds, level)), levels, Better.LOWER), why
+        return _two_levels(lambda level: as_ratio(t_interval(values, level)), levels, Better.LOWER), why
     if line.against is Against.REFERENCE:
         return _two_levels(lambda level: as_ratio(t_interval(values, level, prior)), levels, Better.HIGHER), why
-    if evidence.baseline is None:
-        return (
-            None,
-            f"no baseline yet: promote a good run with `vlmgate promote {evidence.run.name} --cases '{evidence.record.id}'`",
-        )
-    if differing := _differing(evidence):
-        return None, f"the baseline was measured with other {differing}; promote a run with these settings"
-    then = evidence.baseline.blocks.get("time_per_caption", ())
+    then = baseline.blocks.get("time_per_caption", ()) if baseline else ()
     if len(then) < 2:
-        return None, "the baseline holds no times for this case; promote a run that measured latency"
+        return None, f"{SKIP}the baseline holds no times for this case; promote a run that measured latency"
     return _two_levels(lambda level: as_ratio(difference(values, then, BETWEEN_RUN_SD, level, prior)), levels, Better.HIGHER), why
 
 
-def _prior(baseline: Baseline | None) -> Prior | None:
-    """The promoted spread of this case, when it rests on enough blocks."""
-    values = baseline.blocks.get("time_per_caption", ()) if baseline else ()
-    return Prior(float(np.std(values, ddof=1)), len(values) - 1) if len(values) > MIN_PRIOR_DF else None
+def _doubt(values: Sequence[float], prior: Prior | None) -> str:
+    """Equal values give an interval without width, which would decide anything; only a promoted spread can stand in."""
+    if prior or len(values) < 2 or max(values) - min(values) > LEAST_SPREAD:
+        return ""
+    return f"all {len(values)} blocks gave the same time, which no clock does; look at the times in run.json and run again"
+
+
+def _prior(evidence: Evidence) -> Prior | None:
+    """The promoted spread of this case, when it rests on enough blocks that were measured as these are."""
+    values = evidence.baseline.blocks.get("time_per_caption", ()) if evidence.baseline else ()
+    if len(values) <= MIN_PRIOR_DF or _differing(evidence):
+        return None
+    spread = float(np.std(values, ddof=1))
+    return Prior(spread, len(values) - 1) if spread > LEAST_SPREAD else None
 
 
 def _two_levels(interval: Callable[[float], Estimate], levels: Levels, better: Better) -> Estimate:
@@ -141,7 +162,7 @@ def _differing(evidence: Evidence) -> str:
     then, now = evidence.baseline, evidence.record
     if then is None:
         return ""
-    fixed = ("batch", "new_tokens", "max_tokens", "threads", "images", "image_size")
+    fixed = ("batch", "new_tokens", "max_tokens", "threads", "images", "timed_images", "image_size")
     names = [name for name in fixed if getattr(then.settings, name) != getattr(now.settings, name)]
     if then.dataset != evidence.run.datasets.get(now.dataset):
         names.append("images (dataset sha256)")
@@ -149,100 +170,109 @@ def _differing(evidence: Evidence) -> str:
 
 
 def _memory(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
-    """Bytes of one fresh process or several; the share saved against the reference, or now against then."""
+    """Bytes of one fresh process or several; the share saved against the reference, or now ÷ then."""
     now = evidence.record.memory.get(metric.name, ())
     if not now:
         return None, "no peak was measured"
     if line.against is Against.LIMIT:
         return _two_levels(lambda level: as_ratio(_log_bytes(now, level)), levels, Better.LOWER), ""
-    if line.against is Against.REFERENCE:
-        other: Sequence[float] = evidence.reference.memory.get(metric.name, ()) if evidence.reference else ()
-    else:
-        other = evidence.baseline.memory.get(metric.name, ()) if evidence.baseline else ()
+    side = evidence.reference if line.against is Against.REFERENCE else evidence.baseline
+    other = side.memory.get(metric.name, ()) if side else ()
     if not other:
-        return None, "no baseline yet" if line.against is Against.BASELINE else "the reference has no peak to compare with"
+        return None, _nothing_there(line, metric)
 
-    def ratio(level: float) -> Estimate:  # other ÷ now: higher is better
-        a, b = _log_bytes(other, level), _log_bytes(now, level)
-        half = math.hypot(a.high - a.centre, b.high - b.centre)
-        centre = a.centre - b.centre
-        return as_ratio(Estimate(centre, centre - half, centre + half, min(a.n, b.n), level, b.signature))
+    def ratio(level: float) -> Estimate:  # now ÷ other: lower is better
+        a, b = _log_bytes(now, level), _log_bytes(other, level)
+        half, centre = math.hypot(a.high - a.centre, b.high - b.centre), a.centre - b.centre
+        return as_ratio(Estimate(centre, centre - half, centre + half, min(a.n, b.n), level, a.signature))
 
-    found = _two_levels(ratio, levels, Better.HIGHER)
+    found = _two_levels(ratio, levels, Better.LOWER)
     if line.against is Against.BASELINE:
         return found, ""
-    return replace(found, centre=1 - 1 / found.centre, low=1 - 1 / found.low, high=1 - 1 / found.high), ""
+    return replace(found, centre=1 - found.centre, low=1 - found.high, high=1 - found.low), ""
+
+
+def _nothing_there(line: Threshold, metric: Metric) -> str:
+    if line.against is Against.BASELINE:
+        return f"{SKIP}the baseline holds no {metric.name}; promote a run that measured it"
+    return f"the reference has no {metric.name} to compare with"
 
 
 def _log_bytes(values: Sequence[float], level: float) -> Estimate:
+    """Interval on ln bytes. Processes that agree to the byte say nothing of the spread, no more than one alone."""
+    if not all(0 < value < math.inf for value in values):
+        raise ValueError(f"a peak is a number of bytes above zero, not {', '.join(map(str, values))}")
     logs = [math.log(value) for value in values]
-    if len(logs) > 1:
+    if max(logs) > min(logs):
         return t_interval(logs, level)
-    return Estimate(
-        logs[0], logs[0] - MEMORY_RESOLUTION, logs[0] + MEMORY_RESOLUTION, 1, level, f"one process, ±{MEMORY_RESOLUTION:.0%}"
-    )
+    low, high, n = logs[0] - MEMORY_RESOLUTION, logs[0] + MEMORY_RESOLUTION, len(logs)
+    how = "one process" if n == 1 else f"{n} equal processes"
+    return Estimate(logs[0], low, high, n, level, f"{how}, ±{MEMORY_RESOLUTION:.0%}")
 
 
 def _quality(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
-    now = _statistics(evidence.record)
-    if now is None:
+    record, reference = evidence.record, evidence.reference
+    score = record.scores.get(metric.name, math.nan)
+    if not record.quality or not math.isfinite(score):
         return None, "no caption was scored"
     if line.against is Against.LIMIT:
-        value = evidence.record.scores[metric.name]
-        return Estimate(value, value, value, len(now), 1.0, evidence.record.signature), ""
+        return Estimate(score, score, score, len(record.quality), 1.0, record.signature), ""
     if line.against is Against.BASELINE:
-        return _score_since(evidence, metric)
-    then = _statistics(evidence.reference) if evidence.reference else None
-    if then is None:
+        return _score_since(evidence, metric, score)
+    if reference is None or not reference.quality:
         return None, "the reference has no scored captions to compare with"
-    found = bootstrap_ratio(
-        now,
-        then,
-        lambda stats, counts: scores.corpus(stats, counts)[metric.name],
-        seed=BOOTSTRAP_SEED,
-        level=coverage(levels.fail),
-    )
-    narrow = bootstrap_ratio(
-        now,
-        then,
-        lambda stats, counts: scores.corpus(stats, counts)[metric.name],
-        seed=BOOTSTRAP_SEED,
-        level=coverage(levels.good),
-    )
-    if math.isnan(found.centre):
+    if record.quality.keys() != reference.quality.keys():
+        return None, "the reference captioned other images; run both in one run with the same settings"
+    now, then = _statistics(record), _statistics(reference)
+    wide, narrow = (_retention(now, then, metric.name, coverage(level)) for level in (levels.fail, levels.good))
+    if math.isnan(wide.centre):
         return None, f"the reference scores zero on {metric.name}, so a retention is undefined"
-    joined = replace(found, low=narrow.low, level=1 - levels.fail - levels.good)
-    return replace(joined, signature=f"{found.signature} | {evidence.record.signature}"), ""
+    signature = f"{wide.signature} | {record.signature}"
+    return replace(wide, low=narrow.low, level=1 - levels.fail - levels.good, signature=signature), ""
 
 
-def _score_since(evidence: Evidence, metric: Metric) -> tuple[Estimate | None, str]:
+@lru_cache(maxsize=1024)  # every look judges all lines again, and captions do not change between looks
+def _retention(now: Statistics, then: Statistics, name: str, level: float) -> Estimate:
+    return bootstrap_ratio(now, then, lambda stats, counts: scores.corpus(stats, counts)[name], level=level, seed=BOOTSTRAP_SEED)
+
+
+def _score_since(evidence: Evidence, metric: Metric, score: float) -> tuple[Estimate | None, str]:
     """Score now ÷ score of the baseline on the same images: exact, because both caption lists are fixed."""
-    if evidence.baseline is None or metric.name not in evidence.baseline.scores:
-        return None, "no baseline yet"
-    if differing := _differing(evidence):
-        return None, f"the baseline was measured with other {differing}; promote a run with these settings"
-    then = evidence.baseline.scores[metric.name]
-    ratio = evidence.record.scores[metric.name] / then if then else math.nan
-    return Estimate(ratio, ratio, ratio, len(evidence.record.captions), 1.0, evidence.record.signature), ""
+    then = evidence.baseline.scores.get(metric.name, math.nan) if evidence.baseline else math.nan
+    if math.isnan(then):
+        return None, f"{SKIP}the baseline holds no {metric.name}; promote a run that measured it"
+    if not then:
+        return None, f"the baseline scores zero on {metric.name}, so a change is undefined"
+    ratio = score / then
+    return Estimate(ratio, ratio, ratio, len(evidence.record.quality), 1.0, evidence.record.signature), ""
 
 
-def _statistics(record: CaseRecord) -> NDArray[np.float64] | None:
-    return np.asarray([record.quality[key] for key in sorted(record.quality)], np.float64) if record.quality else None
+def _statistics(record: CaseRecord) -> Statistics:
+    return tuple(tuple(record.quality[key]) for key in sorted(record.quality))
 
 
 def _exact(evidence: Evidence, line: Threshold, metric: Metric) -> tuple[Estimate | None, str]:
-    values = evidence.record.exact
-    if metric.name not in values:
+    value = evidence.record.exact.get(metric.name, math.nan)
+    if not math.isfinite(value):
         return None, f"{metric.name} was not measured"
-    value = values[metric.name]
-    other: float | None = None
-    if line.against is Against.REFERENCE and evidence.reference:
-        other = evidence.reference.exact.get(metric.name)
-        value = 1 - value / other if other else math.nan
-    if line.against is Against.BASELINE:
-        other = evidence.baseline.exact.get(metric.name) if evidence.baseline else None
-        if other is None:
-            return None, "no baseline yet"
-        pair = (other, value) if metric.better is Better.LOWER else (value, other)
-        value = pair[0] / pair[1] if pair[1] else math.nan
+    if line.against is not Against.LIMIT:
+        side = evidence.reference if line.against is Against.REFERENCE else evidence.baseline
+        other = side.exact.get(metric.name, math.nan) if side else math.nan
+        if not math.isfinite(other):
+            return None, _nothing_there(line, metric)
+        if line.against is Against.REFERENCE and not other:
+            return None, f"the reference's {metric.name} is zero, so no share of it is defined"
+        value = _since(value, other) if line.against is Against.BASELINE else _share(value, other, metric)
     return Estimate(value, value, value, 1, 1.0, "exact"), ""
+
+
+def _since(now: float, then: float) -> float:
+    """Now ÷ then, where nothing is as much as nothing and something is endlessly more."""
+    if now == then:
+        return 1.0
+    return now / then if then else math.inf
+
+
+def _share(value: float, other: float, metric: Metric) -> float:
+    """Of the reference: what is kept, or what is saved. 1 − value ÷ other would miss a line that the case stands on."""
+    return value / other if metric.quantity == "retention" else (other - value) / other

@@ -2,9 +2,9 @@
 
 import math
 
-from vlmgate.judge.estimates import Evidence
+from vlmgate.judge.estimates import BETWEEN_RUN_SD, Evidence
 from vlmgate.spec import Against, Better, CaseRecord, Estimate, Failure, Metric, Outcome, Question, Threshold
-from vlmgate.stats import blocks_needed, detectable_drop
+from vlmgate.stats import detectable_drop
 
 LABELS = {
     "time_per_caption": "time per caption",
@@ -13,6 +13,8 @@ LABELS = {
     "bleu_4": "BLEU-4",
     "cider": "CIDEr",
 }
+MOST_BLOCKS = 400  # beyond a day's work on a large model
+BLIND = 2 * math.sqrt(2) * BETWEEN_RUN_SD  # a difference of two runs that no number of blocks resolves
 SIDES = {Outcome.PASS: "holds", Outcome.FAIL: "misses", Outcome.UNRESOLVED: "cannot be told from"}
 
 
@@ -20,7 +22,8 @@ def sentence(evidence: Evidence, line: Threshold, metric: Metric, found: Estimat
     """What was seen, against what, and what to do; the same words in the terminal, in JUnit and in the report."""
     seen = f"{what(line, metric)} {value(found.centre, line, metric)}{_interval(found, line, metric)}"
     limit = f"{SIDES[outcome]} its {_limit(line, metric)} against {_against(evidence, line)}"
-    return f"{evidence.record.id}: {seen} {limit}{_power(found, metric, outcome)}{_advice(evidence, line, metric, found, outcome, why)}"
+    todo = _advice(line, metric, found, outcome, why)
+    return f"{evidence.record.id}: {seen} {limit}{_power(found, metric)}{todo}"
 
 
 def failure_sentence(record: CaseRecord, failure: Failure) -> str:
@@ -78,14 +81,14 @@ def _against(evidence: Evidence, line: Threshold) -> str:
     return "suite.yaml"
 
 
-def _power(found: Estimate, metric: Metric, outcome: Outcome) -> str:
+def _power(found: Estimate, metric: Metric) -> str:
     """What a quality interval could have seen: a pass that could not have failed is worth nothing."""
     if metric.question is not Question.QUALITY or found.low == found.high:
         return ""
     return f"; {found.n} images could have shown a drop of {detectable_drop(found):.1%}"
 
 
-def _advice(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate, outcome: Outcome, why: str) -> str:
+def _advice(line: Threshold, metric: Metric, found: Estimate, outcome: Outcome, why: str) -> str:
     if why:
         return f"; {why}"
     if outcome is Outcome.PASS:
@@ -106,15 +109,15 @@ def _advice(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate
 
 
 def _more_blocks(line: Threshold, found: Estimate) -> str:
-    """How many blocks would decide, at the spread seen."""
-    if found.n < 2 or not (0 < found.low < math.inf and found.high < math.inf):
+    """How many blocks would decide, at the spread seen: the half-width on the side of the line shrinks with their root."""
+    if found.n < 2 or not (found.low > 0 and found.high < math.inf):
         return "; measure more blocks (--blocks 6 or more)"
     goal = 1 - line.line if line.against is Against.BASELINE else line.line
-    distance = abs(math.log(found.centre / goal)) if goal > 0 and found.centre > 0 else 0.0
-    half = max(math.log(found.high / found.centre), math.log(found.centre / found.low))
-    guess = blocks_needed(half * math.sqrt(found.n) / 2.6, 0, distance, 0.98) if distance else None
-    return (
-        f"; about {guess} blocks would decide (--blocks {guess})"
-        if guess
-        else "; it is too near to the line for any sensible number of blocks"
-    )
+    distance = math.log(found.centre / goal) if goal > 0 else math.inf
+    if line.against is Against.BASELINE and abs(distance) <= BLIND:
+        return f"; two runs alone may differ by {BLIND:.0%}, so more blocks will not decide: allow a larger tolerance"
+    half = math.log(found.centre / found.low if distance > 0 else found.high / found.centre)
+    if half >= abs(distance) * math.sqrt(MOST_BLOCKS / found.n):
+        return "; it is too near to the line for any sensible number of blocks"
+    guess = math.floor(found.n * (half / distance) ** 2) + 1
+    return f"; about {guess} blocks would decide (--blocks {guess})"

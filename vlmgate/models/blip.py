@@ -7,6 +7,8 @@ import torch
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipProcessor
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from vlmgate.spec import VlmgateError
+
 # Shapes of the published checkpoints: https://huggingface.co/Salesforce/blip-image-captioning-base (and -large), config.json.
 SHAPES: dict[str, dict[str, dict[str, int]]] = {
     "Salesforce/blip-image-captioning-base": {
@@ -24,19 +26,28 @@ INITIALIZER_RANGE = 0.02  # BlipConfig's own vision default is 1e-10, which woul
 SEED = 0
 
 
-def build_random(location: str, folder: Path) -> None:
-    """Write a checkpoint of the published shape with seeded random weights (FP32, save_pretrained layout) to ``folder``."""
+def config(location: str) -> BlipConfig:
+    """The configuration of a published checkpoint.
+
+    Raises:
+        VlmgateError: ``location`` is not in SHAPES.
+    """
+    if location not in SHAPES:
+        raise VlmgateError(f"no published BLIP shape {location!r}; known: {', '.join(SHAPES)}")
     shape = SHAPES[location]
     vision = shape["vision"] | {"image_size": 384, "patch_size": 16, "initializer_range": INITIALIZER_RANGE}
-    config = BlipConfig(
+    return BlipConfig(
         text_config=TEXT | shape["text"] | {"bos_token_id": 30522, "eos_token_id": 2, "pad_token_id": 0, "sep_token_id": 102},
         vision_config=vision,
         image_text_hidden_size=256,
         projection_dim=512,
     )
+
+
+def build_random(location: str, folder: Path) -> None:
+    """Write a checkpoint of the published shape with seeded random weights (FP32, save_pretrained layout) to ``folder``."""
     torch.manual_seed(SEED)
-    model = BlipForConditionalGeneration(config)
-    model.save_pretrained(folder)
+    BlipForConditionalGeneration(config(location)).save_pretrained(folder)
     names = {token: number for number, token in enumerate(_vocabulary())}
     BlipProcessor(BlipImageProcessorPil(), BertTokenizer(vocab=names)).save_pretrained(folder)
 

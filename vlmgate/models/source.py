@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from vlmgate.models import family
 from vlmgate.spec import Model, Source, VlmgateError
 
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 RANDOM_VERSION = 1  # raise when the way random checkpoints are made changes
 
@@ -51,10 +54,11 @@ def check_checkpoint(folder: Path, name: str) -> None:
             f"{name}: no checkpoint folder {folder}; expected a folder in save_pretrained layout (config.json, *.safetensors)"
         )
     _read_json(folder / "config.json", name)
-    if not any((folder / file).exists() for file in PROCESSOR_FILES):
-        raise VlmgateError(
-            f"{name}: {folder} has no {' or '.join(PROCESSOR_FILES)}; save the processor there too (processor.save_pretrained)"
-        )
+    for files in (PROCESSOR_FILES, TOKENIZER_FILES):  # without a vocabulary transformers would make up an empty one
+        if not any((folder / file).exists() for file in files):
+            raise VlmgateError(
+                f"{name}: {folder} has no {' or '.join(files)}; save the processor there too (processor.save_pretrained)"
+            )
     weights = weight_files(folder, name)
     for file in weights:
         _check_safetensors(file, name)
@@ -64,7 +68,10 @@ def weight_files(folder: Path, name: str) -> list[Path]:
     """The safetensors files of a checkpoint, all those of its index when it is sharded."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        files = sorted({folder / file for file in _read_json(index, name).get("weight_map", {}).values()})
+        parts = _read_json(index, name).get("weight_map")
+        if not isinstance(parts, dict) or not all(isinstance(file, str) for file in parts.values()):
+            raise VlmgateError(f"{name}: {index} has no weight_map from weight to file; save the checkpoint again")
+        files = sorted({folder / file for file in parts.values()})
     else:
         files = [folder / "model.safetensors"]
     missing = [file.name for file in files if not file.is_file()]
@@ -86,7 +93,7 @@ def fingerprint(folder: Path, name: str) -> str:
 
 def _from_hub(model: Model) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     where = f"{model.location} at revision {model.revision}"
     try:
@@ -97,9 +104,11 @@ def _from_hub(model: Model) -> Path:
         ) from error
     except RepositoryNotFoundError as error:
         raise VlmgateError(f"{model.name}: the hub has no {where}, or it needs a login (hf auth login)") from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:  # broken transfers and odd names come out as whatever the client's own libraries raise
+        why = " ".join(str(error).split())[:300]
         raise VlmgateError(
-            f"{model.name}: could not fetch {where}: {type(error).__name__}: {str(error).splitlines()[0]}"
+            f"{model.name}: could not fetch {where} ({type(error).__name__}: {why}); "
+            f"try again, or pass --model-path {model.name}=DIR"
         ) from error
 
 
@@ -112,10 +121,11 @@ def _random(model: Model, cache: Path) -> Path:
             partial.mkdir(parents=True, exist_ok=True)
             family(model.family).build_random(model.location, partial)
             partial.replace(folder)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # a full disk is either, depending on who was writing
             if not folder.exists():  # else another process was faster
+                why = getattr(error, "strerror", None) or error
                 raise VlmgateError(
-                    f"{model.name}: cannot write {folder}: {error.strerror or error}; set VLMGATE_CACHE to another folder"
+                    f"{model.name}: cannot write {folder}: {why}; free some space or set VLMGATE_CACHE to another folder"
                 ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -143,9 +153,9 @@ def _check_safetensors(path: Path, name: str) -> None:
             raise VlmgateError(f"{name}: {path} is not a safetensors file or is cut off ({size} bytes); copy it again")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+            end = max((int(entry["data_offsets"][1]) for key, entry in header.items() if key != "__metadata__"), default=0)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise VlmgateError(f"{name}: {path} has a damaged safetensors header ({error}); copy it again") from error
-    end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
     if 8 + length + end != size:
         raise VlmgateError(
             f"{name}: {path} is truncated: {size} bytes on disk, {8 + length + end} promised by its header; copy it again"

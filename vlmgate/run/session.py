@@ -22,6 +22,8 @@ from vlmgate.run.options import Options
 from vlmgate.spec import Baseline, Block, Case, CaseRecord, Environment, Failure, Question, Run, Source, VlmgateError
 from vlmgate.suite import Suite, Tier, reference_of
 
+NO_WEIGHTS = "random weights cannot caption; give real ones with --model-source hub or --model-path"
+
 Progress = Callable[[str], None]
 
 
@@ -100,7 +102,8 @@ class Session:
                 )
             name = f"{case.model.name}/{case.dataset}"
             if name not in groups:
-                limit = max(case.settings.images, case.settings.timed_images)
+                of = [c.settings for c in self.tier.cases if c.dataset == case.dataset]  # not only of what is selected:
+                limit = max(max(s.images, s.timed_images) for s in of)  # the sha256 must not depend on that
                 beside = self.suite.path.parent / case.dataset  # a user's folder is named relative to suite.yaml
                 where = str(beside) if beside.is_dir() else case.dataset
                 dataset = load_dataset(where, self.options.root, self.options.cache, limit)
@@ -116,9 +119,11 @@ class Session:
     def _record(self, case: Case, group: Group) -> CaseRecord:
         reference = "" if case.id == group.reference.id else group.reference.id
         recipe = json.loads(json.dumps(asdict(case.variant)))  # plain JSON values, as they come back from run.json
-        questions = self.selected.get(case.id, ())
+        questions = tuple(self.selected.get(case.id, ()))
+        random = case.model.source is Source.RANDOM and Question.QUALITY in questions
+        skips = {Question.QUALITY.value: NO_WEIGHTS} if random else {}
         names = (case.id, case.model.name, case.variant.name, case.dataset)
-        return CaseRecord(*names, reference, tuple(questions), case.settings, recipe, checkpoint="")
+        return CaseRecord(*names, reference, questions, case.settings, recipe, checkpoint="", skips=skips)
 
     def _wanted(self, group: Group, question: Question) -> list[Case]:
         """Cases with an artefact and no failure that are asked ``question``, and the reference if any of them is."""
@@ -228,7 +233,7 @@ class Session:
         totals = {name: float(value[0]) for name, value in scores.corpus(np.asarray(list(stats.values()))).items()}
         exact = dict(self.records[case.id].exact)
         exact |= {"empty_share": degenerate.empty_share(captions), "degenerate_share": degenerate.degenerate_share(captions)}
-        if then := self.records[group.reference.id].captions:
+        if then := captions if case is group.reference else self.records[group.reference.id].captions:
             exact["agreement"] = degenerate.agreement(captions, then)
             exact["length_drift"] = abs(degenerate.length_ratio(captions, then) - 1)
         signature = scores.signature(len(captions), min(len(references[key]) for key in captions))
@@ -238,6 +243,8 @@ class Session:
         """Peaks of every arm, each in fresh processes of its own."""
         with self._phase("memory"):
             for case in self._wanted(group, Question.MEMORY):
+                if not self._alive(case):  # the reference took the group with it
+                    continue
                 peaks: dict[str, tuple[float, ...]] = {}
                 for _ in range(case.settings.processes):
                     self.progress(f"{group.name}: memory of {case.variant.name}")
@@ -253,13 +260,13 @@ class Session:
 
     def _speed(self, group: Group, deadline: float | None) -> None:
         """Looks of 6, 12 and 24 blocks; after each, only the variants that are still undecided go on."""
-        cases = self._wanted(group, Question.LATENCY)
-        looks = (
-            [self.options.blocks] if self.options.blocks else [n for n in LOOKS if n <= cases[0].settings.blocks] if cases else []
-        )
+        cases, most = self._wanted(group, Question.LATENCY), group.reference.settings.blocks
+        looks = [self.options.blocks] if self.options.blocks else [n for n in LOOKS if n <= most] or [most]
         done = 0
         for look in looks:
             for index in range(done, look):
+                if not any(Question.LATENCY in self.records[case.id].questions for case in cases):
+                    return  # nobody asked, or whoever did has failed
                 if deadline and time.monotonic() > deadline:
                     self.notes.append(f"{group.name}: the time budget ended after {index} blocks")
                     return

@@ -24,7 +24,7 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     A matrix that the embedding shares stays as it is: half of a tied pair cannot be pruned alone.
 
     Raises:
-        VlmgateError: ``amount`` is not between 0 and 1, or no layer was found.
+        VlmgateError: ``amount`` is not between 0 and 1 or less than one weight, or no layer was found.
     """
     amount = float(parameters["amount"])
     if not 0 < amount < 1:
@@ -33,6 +33,8 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     layers = [m for _, m in chosen(model, prefixes, nn.Linear) if id(m.weight) not in tied]
     if not layers:
         raise VlmgateError("l1_prune: no Linear layer in the chosen parts, so the step changed nothing")
+    if not any(round(amount * layer.weight.numel()) for layer in layers):
+        raise VlmgateError(f"l1_prune: amount {amount:g} is less than one weight of every matrix, so the step changed nothing")
     for layer in layers:
         prune.l1_unstructured(layer, "weight", amount=amount)
         prune.remove(layer, "weight")

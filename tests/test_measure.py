@@ -1,0 +1,225 @@
+"""How a worker can end, each way for real: what is said of it, and that nothing is left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+import pytest
+from jobs import ROOT, job, trick, write_tricks
+
+from vlmgate.measure import LOG_LINES, Answer, run_job, worker_environment
+from vlmgate.protocol import Message
+from vlmgate.spec import Failure, Model
+from vlmgate.variants import VARIANTS
+
+PATIENCE = 3.0  # seconds; more than a worker needs to import a plugin
+# A worker with a child and a temporary file, which tells where they are, and then does its worst.
+PLUGIN = """
+import json, os, signal, subprocess, sys, tempfile, time
+
+child = subprocess.Popen(["sleep", "600"])
+handle, name = tempfile.mkstemp()
+with open({notes!r}, "w") as file:
+    json.dump({{"worker": os.getpid(), "child": child.pid, "file": name}}, file)
+print("last words", flush=True)
+pipe = int(sys.argv[2])
+{worst}
+"""
+
+
+class Worker:
+    """A worker whose plugin runs the given lines while it is imported."""
+
+    def __init__(self, folder: Path, worst: str) -> None:
+        self.notes, self.plugin = folder / "notes.json", folder / "worst.py"
+        self.plugin.write_text(PLUGIN.format(notes=str(self.notes), worst=worst), encoding="utf-8")
+
+    def run(self, patience: float = 60) -> Answer:
+        return run_job("caption", job(self.plugin), patience=patience)  # which imports no torch before the plugin
+
+    def assert_gone(self) -> None:
+        said = json.loads(self.notes.read_text(encoding="utf-8"))
+        assert not [process for process in map(alive, (said["worker"], said["child"])) if process]
+        assert not Path(said["file"]).exists()
+
+
+def alive(pid: int) -> psutil.Process | None:
+    """The process, unless it has ended; it may take a moment to die after it was killed."""
+    try:
+        process = psutil.Process(pid)
+        for _ in range(50):
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            time.sleep(0.02)
+        return process
+    except psutil.NoSuchProcess:
+        return None
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of this process, empty."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("worst", "kind", "message"),
+    [
+        ("raise OverflowError('too much')", "OverflowError", "too much"),
+        ("os._exit(3)", "exit 3", "ended with status 3 before it was done"),
+        ("os._exit(0)", "exit 0", "ended with status 0 before it was done"),
+        ("sys.exit(4)", "exit 4", "ended with status 4 before it was done"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", "killed by SIGKILL; often the kernel's out-of-memory killer"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV", "killed by SIGSEGV"),
+        ("os.write(pipe, b'Loading weights: 100%\\n'); time.sleep(600)", "garbage", "not a message (not JSON: b'Loading weights"),
+        ('os.write(pipe, b\'{"event": "stage"}\\n\'); time.sleep(600)', "garbage", "no event with all its fields"),
+    ],
+)
+def test_each_bad_end_has_its_name_and_leaves_nothing(
+    tmp_path: Path, temporary: Path, worst: str, kind: str, message: str
+) -> None:
+    worker = Worker(tmp_path, worst)
+    answer = worker.run()
+    assert answer.failure is not None
+    assert (answer.failure.arm, answer.failure.stage, answer.failure.kind) == ("", "starting", kind)
+    assert message in answer.failure.message
+    assert "last words" in answer.failure.log or answer.failure.log.endswith("OverflowError: too much")
+    worker.assert_gone()
+    assert not list(temporary.iterdir())
+
+
+def test_a_worker_that_hangs_costs_patience_but_no_cpu(tmp_path: Path, temporary: Path) -> None:
+    worker = Worker(tmp_path, "time.sleep(600)")
+    began = time.process_time()
+    answer = worker.run(PATIENCE)
+    assert time.process_time() - began < 0.2
+    assert PATIENCE <= answer.seconds < 100
+    assert answer.failure == Failure("", "starting", "hang", "no sign of life for 3 s", "last words")
+    worker.assert_gone()
+    assert not list(temporary.iterdir())
+
+
+def test_signs_of_life_are_waited_for(tmp_path: Path) -> None:
+    tick = 'os.write(pipe, b\'{"event": "tick", "done": 1, "of": 2}\\n\')'
+    worker = Worker(tmp_path, f"for _ in range(8):\n    {tick}\n    time.sleep({PATIENCE / 6})\nos._exit(5)")
+    answer = worker.run(PATIENCE)
+    assert answer.failure is not None and answer.failure.kind == "exit 5"  # although it lived longer than the patience
+    assert answer.seconds > PATIENCE
+
+
+def test_a_worker_that_closes_its_pipe_and_goes_on_is_ended(tmp_path: Path, temporary: Path) -> None:
+    worker = Worker(tmp_path, "os.close(pipe)\ntime.sleep(600)")
+    answer = worker.run(PATIENCE)
+    assert answer.failure == Failure("", "starting", "hang", "the worker closed its pipe and did not end", "last words")
+    worker.assert_gone()
+    assert not list(temporary.iterdir())
+
+
+def test_messages_cut_anywhere_are_put_together(tmp_path: Path) -> None:
+    pieces = """
+for piece in (b'{"event": "arm", "arm": "x", ', b'"data": {"n": 1}}\\n{"event": "stage", "arm": "y", "st', b'age": "timing"}\\n'):
+    os.write(pipe, piece)
+    time.sleep(0.1)
+os._exit(6)
+"""
+    answer = Worker(tmp_path, pieces).run()
+    assert answer.arms == {"x": {"n": 1}}  # what was told before the end is kept
+    assert answer.failure is not None
+    assert (answer.failure.arm, answer.failure.stage, answer.failure.kind) == ("y", "timing", "exit 6")
+
+
+def test_only_the_last_lines_of_the_log_are_kept(tmp_path: Path) -> None:
+    answer = Worker(tmp_path, "print(*range(5000), sep='\\n', flush=True); os._exit(7)").run()
+    assert answer.failure is not None
+    assert answer.failure.log.splitlines() == [str(n) for n in range(5000 - LOG_LINES, 5000)]
+
+
+def test_an_unknown_job_fails_in_the_worker(tmp_path: Path) -> None:
+    answer = run_job("dance", {"threads": 1})
+    assert answer.failure is not None
+    assert (answer.failure.kind, answer.failure.message) == ("KeyError", "'dance'")
+    assert "Traceback" in answer.failure.log and answer.failure.log.endswith("KeyError: 'dance'")
+
+
+def test_a_worker_of_another_version_refuses() -> None:
+    answer = run_job("probe", {"threads": 1, "version": 99})
+    assert answer.failure is not None and "protocol version 99, this worker speaks" in answer.failure.message
+
+
+def test_an_interpreter_that_never_reads_its_job_is_a_failure() -> None:
+    answer = run_job("probe", {"threads": 1, "much": "x" * 1_000_000}, python="/bin/false")  # more than a pipe holds
+    assert answer.failure is not None and answer.failure.kind == "exit 1"
+
+
+def test_an_arm_without_its_artefact_is_named(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    plugin = write_tricks(tmp_path / "tricks.py", tiny_checkpoint)
+    answer = run_job("caption", job(plugin, arms=[{"name": "int8", "folder": str(tmp_path / "gone")}]))
+    assert answer.failure is not None
+    assert (answer.failure.arm, answer.failure.stage, answer.failure.kind) == ("int8", "loading", "VlmgateError")
+    assert "gone is not an artefact" in answer.failure.message
+
+
+def test_the_arm_that_was_announced_is_blamed_and_its_half_made_artefact_swept(tmp_path: Path, tiny_model: Model) -> None:
+    plugin, cache = write_tricks(tmp_path / "tricks.py", Path(tiny_model.location)), tmp_path / "cache"
+    variants = [asdict(VARIANTS["fp32"]), asdict(trick("dies", do="die at once"))]
+    heard: list[Message] = []
+    extra = {"model": asdict(tiny_model), "variants": variants, "root": str(ROOT), "cache": str(cache)}
+    answer = run_job("prepare", job(plugin, **extra), listener=heard.append)
+    assert answer.failure is not None
+    assert (answer.failure.arm, answer.failure.stage, answer.failure.kind) == ("dies", "preparing", "SIGKILL")
+    assert heard[-1] == {"event": "stage", "arm": "dies", "stage": "preparing"}
+    (folder,) = (cache / "artefacts" / "tiny").iterdir()  # that of fp32, and nothing partial
+    assert answer.arms["fp32"]["folder"] == str(folder)
+
+
+def test_threads_and_waiting_are_set_before_torch_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    tell = """
+early, environment = "torch" in sys.modules, dict(os.environ)
+import torch
+raise RuntimeError(json.dumps({"early": early, "threads": torch.get_num_threads(), "environment": environment}))
+"""
+    worker = Worker(tmp_path, tell)
+    answer = run_job("caption", job(worker.plugin, threads=2))
+    assert answer.failure is not None and answer.failure.kind == "RuntimeError"
+    said = json.loads(answer.failure.message)
+    assert (said["early"], said["threads"]) == (False, min(2, os.cpu_count() or 1))
+    fixed = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+    assert fixed.items() <= said["environment"].items() and fixed.items() <= worker_environment(2).items()
+
+
+def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, "time.sleep(600)")
+    code = f"""
+        from vlmgate.measure import run_job
+        run_job("caption", {job(worker.plugin)!r})
+    """
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as parent:
+        try:
+            until = time.monotonic() + 60
+            while not (worker.notes.exists() and worker.notes.read_text(encoding="utf-8").endswith("}")):
+                assert parent.poll() is None and time.monotonic() < until
+                time.sleep(0.05)
+            parent.send_signal(signal.SIGINT)
+            _, errors = parent.communicate(timeout=10)  # the worker alone would sleep for ten minutes
+        finally:
+            parent.kill()
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    worker.assert_gone()
+    assert not list(folder.iterdir())

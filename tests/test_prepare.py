@@ -435,8 +435,11 @@ def other_shape(folder: Path) -> None:
 
 
 LOADING = {
-    "a weight is missing": (missing_tensor, ["lacks 1 of the weights", "vision_model.embeddings.patch_embedding.weight"]),
-    "weights of another shape": (other_shape, ["cannot load"]),
+    "a weight is missing": (missing_tensor, ["lacks 1 of the weights", "such as vision_model.embeddings.patch_embedding.weight"]),
+    "weights of another shape": (
+        other_shape,
+        ["of the weights that its config.json describes", "another shape, such as "],
+    ),
     "no model type": (lambda f: (f / "config.json").write_text("{}"), ["cannot load", "model_type"]),
     "an unknown model type": (lambda f: (f / "config.json").write_text('{"model_type": "none such"}'), ["cannot load"]),
     "cut off": (lambda f: os.truncate(f / "model.safetensors", 100_000), ["cannot load"]),

@@ -1,4 +1,4 @@
-"""Whole runs: for real on a tiny model, and the rules of going on or stopping with answers made up (24 workers would take long)."""
+"""Whole runs: for real on a tiny model, and the rules of going on or stopping with answers made up (24 blocks take long)."""
 
 import math
 import random
@@ -77,7 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, no_gp
 
 @pytest.fixture(scope="module")
 def whole(place: Place) -> tuple[Run, list[str]]:
-    """A run with a deselected reference, a variant that is well, one that kills the worker when timed, and one that cannot run."""
+    """A run with a deselected reference, a variant that is well, one that dies when it is timed, and one that cannot run."""
     lines: list[str] = []
     selected = {SLOW: ALL, DIES: (LATENCY, QUALITY), CUDA: ALL}
     run = place.session(selected, lines.append, blocks=2)

@@ -99,8 +99,6 @@ def run_job(
             answer.failure = Failure(*stage, "hang", f"no sign of life for {patience:g} s", _tail(log))
         except BrokenPipeError:
             answer.failure = _ended(process, stage, log, patience)
-        if answer.failure:
-            process.kill()  # it may be going on; the end of one that is done is waited for
     answer.seconds = time.monotonic() - began
     return answer
 
@@ -127,9 +125,7 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str) ->
     with os.fdopen(from_parent, "wb", buffering=0) as sink, os.fdopen(from_worker, "rb", buffering=0) as source:
         try:
             yield process, source, sink
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=5)
-        finally:
+        finally:  # also when it is done: a worker has nothing to tidy up, and leaving torch takes a second
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -82,13 +82,22 @@ def load_reference(checkpoint: Path, model: Model) -> Any:
             raise VlmgateError(f"{model.name}: {checkpoint} holds a {config.model_type} model where {model.family} was expected")
         auto: Any = AutoModelForImageTextToText  # whose types leave out output_loading_info
         loaded, found = auto.from_pretrained(
-            checkpoint, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **safe
+            checkpoint,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, in words
+            **safe,
         )
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         why = " ".join(str(error).split())[:300]
         raise VlmgateError(f"{model.name}: cannot load {checkpoint} ({type(error).__name__}: {why}); save it again") from error
-    if missing := sorted(found["missing_keys"]):  # transformers fills them with random numbers and goes on
-        raise VlmgateError(f"{model.name}: {checkpoint} lacks {len(missing)} of the weights, such as {missing[0]}; save it again")
+    # transformers fills what is missing with random numbers and goes on
+    if wrong := sorted({*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}):
+        raise VlmgateError(
+            f"{model.name}: {checkpoint} lacks {len(wrong)} of the weights that its config.json describes, or has them in "
+            f"another shape, such as {wrong[0]}; save it again"
+        )
     return loaded.eval()
 
 

@@ -269,7 +269,7 @@ def _load(arm: Message, job: Message) -> Any:
 
 
 def _batches(job: Message) -> list[list[Any]]:
-    """The job's images, opened, in groups of the batch size; a smaller last group would time unlike the others and is left out."""
+    """The job's images, opened, in groups of the batch size; a smaller last one would time unlike the others and is left out."""
     from vlmgate.datasets.images import open_image
 
     images = [open_image(Path(path)) for path in job["images"]]

@@ -123,9 +123,14 @@ class Gate:
             self.item.stash[UNRESOLVED] = True
             pytest.skip(words)
         if worst is Outcome.SKIP:
-            pytest.skip(
-                "; ".join(dict.fromkeys(v.sentence for v in verdicts)) or f"{self.case}: no line asks about {self.question.value}"
-            )
+            pytest.skip("; ".join(dict.fromkeys(v.sentence for v in verdicts)) or self._why_unasked())
+
+    def _why_unasked(self) -> str:
+        """Why there is no verdict at all: the case or the question was skipped, or suite.yaml holds no line about it."""
+        cases = self.state.run.cases if self.state.run else ()
+        record = next((record for record in cases if record.id == self.case), None)
+        reason = record and (record.skip or record.skips.get(self.question.value))
+        return f"{self.case}: {self.question.value} skipped: {reason or 'no threshold in suite.yaml asks about it'}"
 
     def _worst(self) -> Outcome:
         order = (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.PASS)

@@ -1,4 +1,4 @@
-"""A user's project in miniature: this repository's conftest.py and benchmarks/ with a tiny model, four scenes and a short suite."""
+"""A user's project in miniature: the repository's conftest.py and benchmarks/ with a tiny model and four scenes."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,10 @@ thresholds:
   - {cases: "tiny/int8*", metric: time_per_caption, against: reference, floor: FLOOR, reason: the point of INT8}
   - {cases: "tiny/int8*", metric: size, against: reference, floor: 0.05, reason: the point of INT8}
   - {cases: "tiny/int8*", metric: peak_memory, against: reference, floor: -5, reason: it must still fit}
-  - {cases: "tiny/int8*", metric: low_precision_share, against: limit, at_least: 0.5, reason: it must have been done}
+  - {cases: "tiny/int8*", metric: low_precision_share, against: limit, at_least: 0.3, reason: it must have been done}
   - {cases: "tiny/slow/*", metric: time_per_caption, against: baseline, tolerance: 10%, reason: no slower than promised}
   - {cases: "tiny/slow/*", metric: agreement, against: limit, at_least: 1, reason: only time was changed}
-  - {cases: "tiny/idle/*", metric: low_precision_share, against: limit, at_least: 0.5, reason: it must have been done}
+  - {cases: "tiny/idle/*", metric: low_precision_share, against: limit, at_least: 0.3, reason: it must have been done}
   - {cases: "tiny/idle/*", metric: bits_per_weight, against: limit, at_most: 9, reason: it must have been done}
   - {cases: "tiny/pruned/*", metric: agreement, against: limit, at_least: 0.9, reason: captions must stay the same}
 """
@@ -56,7 +57,7 @@ def apply(model, prefixes, parameters):
 """
 
 
-def suite_text(share: float = 0.0, floor: float = 1.0) -> str:
+def suite_text(share: float = 0.0, floor: float = 0.001) -> str:
     """The suite with a slow-down of ``slow`` (share of its own time) and a floor under INT8's speed-up."""
     return SUITE.replace("SHARE", str(share)).replace("FLOOR", str(floor))
 
@@ -87,15 +88,15 @@ class Project:
 
     root: Path
 
-    def pytest(self, *arguments: str | Path, results: Path | None = None, cwd: Path | None = None, **more: str) -> Done:
+    def pytest(self, *arguments: object, results: Path | None = None, cwd: Path | None = None, **more: str) -> Done:
         """Run pytest; runs go to ``results`` (default: beside benchmarks/, as for a user)."""
         where = ["--results", results] if results else []
         return self.python("-m", "pytest", *arguments, *where, results=results, cwd=cwd, **more)
 
-    def vlmgate(self, *arguments: str | Path, cwd: Path | None = None) -> Done:
+    def vlmgate(self, *arguments: object, cwd: Path | None = None) -> Done:
         return self.python("-m", "vlmgate", *arguments, cwd=cwd)
 
-    def python(self, *arguments: str | Path, results: Path | None = None, cwd: Path | None = None, **more: str) -> Done:
+    def python(self, *arguments: object, results: Path | None = None, cwd: Path | None = None, **more: str) -> Done:
         command = [sys.executable, *map(str, arguments)]
         done = subprocess.run(
             command, cwd=cwd or self.root, env=self.environment(**more), capture_output=True, text=True, timeout=PATIENCE
@@ -135,6 +136,19 @@ def make_project(root: Path, checkpoint: Path) -> Project:
     project = Project(root)
     project.suite("suite.yaml", suite_text())
     return project
+
+
+@lru_cache
+def shared_project(folder: Path, checkpoint: Path) -> Project:
+    """One project for all test files: made when it is first asked for."""
+    return make_project(folder / "project", checkpoint)
+
+
+@lru_cache
+def first_run(project: Project) -> Done:
+    """Everything asked of every variant once, in two blocks; its record lies in results/ and nothing else does."""
+    files = "--junitxml=first.xml", "--benchmark-json=first.json", "--benchmark-autosave"
+    return project.pytest("benchmarks", "-v", "--blocks=2", "--rounds=2", *files)
 
 
 def times(path: Path) -> dict[str, list[float]]:

@@ -2,8 +2,10 @@
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
@@ -26,16 +28,21 @@ from vlmgate.run import cache_folder
 from vlmgate.spec import Case, Outcome, Run, Variant, VlmgateError
 from vlmgate.stats import block_value
 from vlmgate.suite import Suite, load_suite, reference_of
+from vlmgate.suite.document import unknown
 from vlmgate.variants import VARIANTS
 
-PASSED, FAILED, UNRESOLVED, USAGE, INTERRUPTED = 0, 1, 3, 4, 130
+PASSED, FAILED, UNRESOLVED, USAGE, INTERRUPTED, UNREAD = 0, 1, 3, 4, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 good, 1 a gate failed, 3 unresolved under --strict, 4 usage, 130 Ctrl-C."""
+    """Run one command; returns the exit status.
+
+    0 good, 1 a gate failed, 3 unresolved under --strict, 4 usage, 130 Ctrl-C, 141 nobody read to the end (a closed pipe).
+    """
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
+        sys.stdout.flush()  # here, where a reader that has gone is met
         return status
     except VlmgateError as error:
         print(f"vlmgate: {error}", file=sys.stderr)
@@ -44,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("vlmgate: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        return PASSED
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end (docs: signal)
+        return UNREAD
 
 
 def list_everything(options: argparse.Namespace) -> int:
@@ -177,11 +185,7 @@ def _baselines(options: argparse.Namespace) -> Path:
 
 def _known(table: Any, name: str, kind: str) -> Any:
     if name not in table:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, table, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise VlmgateError(f"unknown {kind} {name!r}{hint} Known: {', '.join(table)}")
+        raise VlmgateError(unknown(kind, name, table))
     return table[name]
 
 
@@ -205,10 +209,19 @@ def _with_fallback(suite: Suite, variants: list[Variant]) -> list[Variant]:
 
 
 def _answer(answer: Any) -> Any:
+    if answer.failure and answer.failure.kind == VlmgateError.__name__:
+        raise VlmgateError(answer.failure.message)  # a sentence for users as it stands
     if answer.failure:
         log = f"\n{answer.failure.log}" if answer.failure.log else ""
         raise VlmgateError(f"{answer.failure.arm or 'worker'}, {answer.failure.stage}: {answer.failure.message}{log}")
     return answer
+
+
+def _count(text: str) -> int:
+    with suppress(ValueError):
+        if (value := int(text)) > 0:
+            return value
+    raise argparse.ArgumentTypeError(f"expected a whole number above zero, got '{text}'")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -243,10 +256,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--model-source", choices=["hub", "random"])
     one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout")
-    one.add_argument("--threads", type=int, default=2, metavar="N")
-    one.add_argument("--max-tokens", type=int, default=24, metavar="N", help="longest caption (default: %(default)s)")
+    one.add_argument("--threads", type=_count, default=2, metavar="N")
+    one.add_argument("--max-tokens", type=_count, default=24, metavar="N", help="longest caption (default: %(default)s)")
     one.add_argument(
-        "--new-tokens", type=int, default=16, metavar="N", help="tokens for the timing, always so many (default: %(default)s)"
+        "--new-tokens", type=_count, default=16, metavar="N", help="tokens for the timing, always so many (default: %(default)s)"
     )
     two = command("judge", judge, "judge a stored run again (no torch needed)")
     two.add_argument("run", nargs="?", default="latest", metavar="RUN", help="name or path of a run (default: latest)")
@@ -259,5 +272,5 @@ def _parser() -> argparse.ArgumentParser:
     four.add_argument("--reason", default="", metavar="TEXT", help="why this run is the new baseline")
     four.add_argument("--force", action="store_true", help="take failed or unresolved cases too; they stay marked")
     five = command("env", environment, "show what identifies this machine, and which baselines apply")
-    five.add_argument("--threads", type=int, default=2, metavar="N")
+    five.add_argument("--threads", type=_count, default=2, metavar="N")
     return parser

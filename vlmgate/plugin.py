@@ -1,6 +1,8 @@
 """The pytest glue: options, one item a case and question, measuring before the first item runs, verdicts as outcomes."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Generator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ class State:
         self.folder: Path | None = None
         self.not_evaluated: list[str] = []
         self.items: dict[str, set[Question]] = {}
+        self.error = ""  # what is wrong with the suite file or an option, met while collecting
 
     @cached_property
     def path(self) -> Path:
@@ -64,16 +67,19 @@ class State:
             time_budget=option("vlmgate_time_budget"),
             patience=option("vlmgate_patience"),
         )
-        self.folder = new_run_folder(Path(option("vlmgate_results") or self.root / "results"), tier.name)
         selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}
         selected = {case: questions for case, questions in selected.items() if questions}
         session = Session(self.suite, tier, selected, options, {}, self.progress)
         session.baselines = load_baselines(self.baselines, session.environment)
+        self.folder = new_run_folder(Path(option("vlmgate_results") or self.root / "results"), tier.name)
         try:
             session.measure()
         finally:
-            self.run = session.finish(self.folder.name)
-            write_reports(self.run, self.folder)
+            if session.records:
+                self.run = session.finish(self.folder.name)
+                write_reports(self.run, self.folder)
+            else:  # stopped before there was anything to write down, such as by a dataset that is missing
+                self.folder.rmdir()
 
     @property
     def baselines(self) -> Path:
@@ -115,7 +121,8 @@ class Gate:
         """Fail, skip or pass as the verdicts say; a failure names every missed line."""
         verdicts, worst = self.verdicts, self._worst()
         if worst is Outcome.FAIL:
-            pytest.fail("\n".join(v.sentence for v in verdicts if v.outcome is Outcome.FAIL), pytrace=False)
+            missed = dict.fromkeys(v.sentence for v in verdicts if v.outcome is Outcome.FAIL)  # a crash misses every line alike
+            pytest.fail("\n".join(missed), pytrace=False)
         if worst is Outcome.UNRESOLVED:
             words = "\n".join(v.sentence for v in verdicts if v.outcome is Outcome.UNRESOLVED)
             if self.state.config.getoption("vlmgate_strict"):
@@ -133,9 +140,8 @@ class Gate:
         return f"{self.case}: {self.question.value} skipped: {reason or 'no threshold in suite.yaml asks about it'}"
 
     def _worst(self) -> Outcome:
-        order = (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.PASS)
         found = {v.outcome for v in self.verdicts}
-        return next((outcome for outcome in order if outcome in found), Outcome.SKIP)
+        return next((o for o in (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.PASS) if o in found), Outcome.SKIP)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -182,15 +188,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--gate-strict", dest="vlmgate_strict", action="store_true", help="an unresolved verdict fails (for releases)")
     add("--results", dest="vlmgate_results", metavar="DIR", help="where runs are written (default: results/ beside benchmarks/)")
-    add(
-        "--baselines", dest="vlmgate_baselines", metavar="DIR", help="promoted baselines (default: baselines/ beside benchmarks/)"
-    )
+    add("--baselines", dest="vlmgate_baselines", metavar="DIR", help="promoted runs (default: baselines/ beside benchmarks/)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vlmgate(question): one item a case of the tier, asked this question")
     config.stash[STATE] = State(config)
-    if config.getoption("numprocesses", None) and _asks_for_benchmarks(config):
+    if config.getoption("dist", "no") != "no" and _asks_for_benchmarks(config):
         raise pytest.UsageError(
             "vlmgate measures times: cases that run side by side (-n) would disturb each other; run without -n"
         )
@@ -202,10 +206,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     state, question = metafunc.config.stash[STATE], Question(marker.args[0])
     try:
-        tier = state.suite.tier(metafunc.config.getoption("vlmgate_tier"))
-    except VlmgateError as error:
-        raise pytest.UsageError(str(error)) from None
-    cases = [case.id for case in tier.cases]
+        cases = [case.id for case in state.suite.tier(metafunc.config.getoption("vlmgate_tier")).cases]
+    except VlmgateError as error:  # raised here, it would be shown once a file, each with a traceback
+        state.error, cases = str(error), []
     timer = {case: ReplayTimer() for case in cases}
     params = [
         pytest.param(
@@ -226,7 +229,9 @@ def gate(request: pytest.FixtureRequest) -> Gate:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Note what is asked after all deselection; pytest-benchmark's own switches deselect too."""
     state, option = session.config.stash[STATE], session.config.getoption
-    for item in session.items:
+    if state.error:
+        raise pytest.UsageError(state.error)
+    for item in [] if session.config.option.collectonly else session.items:
         callspec = getattr(item, "callspec", None)
         if item.get_closest_marker("vlmgate") is None or callspec is None:
             continue
@@ -242,7 +247,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Measure before the first item; --collect-only starts no worker."""
     state = session.config.stash[STATE]
-    if not state.items or session.config.option.collectonly or session.testsfailed:
+    if not state.items or session.testsfailed:
         return
     try:
         state.measure()
@@ -267,10 +272,10 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     state = config.stash[STATE]
-    if state.run is None:
-        return
-    terminalreporter.section("vlmgate")
-    terminalreporter.write_line(terminal.render(state.run, colour=terminalreporter.hasmarkup, record=state.folder))
+    if state.run or state.not_evaluated:
+        terminalreporter.section("vlmgate")
+    if state.run:
+        terminalreporter.write_line(terminal.render(state.run, colour=terminalreporter.hasmarkup, record=state.folder))
     if state.not_evaluated:
         terminalreporter.write_line(f"not evaluated (deselected by pytest-benchmark's options): {', '.join(state.not_evaluated)}")
 
@@ -284,10 +289,9 @@ def _asks_for_benchmarks(config: pytest.Config) -> bool:
 
 def _positive(kind: type) -> Any:
     def number(text: str) -> Any:
-        value = kind(text)
-        if not value > 0:
-            raise ValueError
-        return value
+        with suppress(ValueError):
+            if (value := kind(text)) > 0:
+                return value
+        raise ArgumentTypeError(f"expected a {'whole ' if kind is int else ''}number above zero, got '{text}'")
 
-    number.__name__ = f"positive {kind.__name__}"
     return number

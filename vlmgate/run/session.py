@@ -122,8 +122,9 @@ class Session:
         questions = tuple(self.selected.get(case.id, ()))
         random = case.model.source is Source.RANDOM and Question.QUALITY in questions
         skips = {Question.QUALITY.value: NO_WEIGHTS} if random else {}
+        settings = replace(case.settings, rounds=self.options.rounds or case.settings.rounds)
         names = (case.id, case.model.name, case.variant.name, case.dataset)
-        return CaseRecord(*names, reference, questions, case.settings, recipe, checkpoint="", skips=skips)
+        return CaseRecord(*names, reference, questions, settings, recipe, checkpoint="", skips=skips)
 
     def _wanted(self, group: Group, question: Question) -> list[Case]:
         """Cases with an artefact and no failure that are asked ``question``, and the reference if any of them is."""

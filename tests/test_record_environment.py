@@ -27,7 +27,7 @@ from vlmgate.spec import Environment
 
 def test_the_fingerprint_has_its_fields_and_survives_json() -> None:
     made = fingerprint(2)
-    assert list(made.key) == ["cpu", "isa", "cores", "threads", "gpu", "os", "image_backend"]
+    assert list(made.key) == ["cpu", "isa", "cores", "threads", "gpu", "os", "image_backend", "waiting"]
     assert made.key["threads"] == 2 and made.key["os"] == f"{platform.system()} {platform.machine()}"
     assert made.key["cpu"] and made.key["isa"]
     assert made.info["versions"]["numpy"] == version("numpy")

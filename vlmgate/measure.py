@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from vlmgate import protocol
 from vlmgate.protocol import GarbageError, Message
+from vlmgate.record.environment import WAITING
 from vlmgate.spec import Failure
 
 PATIENCE = 300.0  # seconds without any message after which a worker counts as hung
@@ -38,14 +39,12 @@ class Answer:
 def worker_environment(threads: int) -> dict[str, str]:
     """Environment of a worker: thread counts and waiting policy are set before torch is imported.
 
-    Passive waiting, because spinning threads made a small model 40 times slower beside a busy neighbour. OpenBLAS gets one
-    thread: the yardstick brings its own threads.
+    Threads that wait for each other spin for a bounded while (`WAITING`). OpenBLAS gets one thread: the yardstick brings its own.
     """
     count = str(threads)
-    fixed = {
+    fixed = WAITING | {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
-        "OMP_WAIT_POLICY": "PASSIVE",
         "OPENBLAS_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONHASHSEED": "0",

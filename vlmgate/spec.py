@@ -252,7 +252,7 @@ class CaseRecord:
 class Environment:
     """Fingerprint of what moves the numbers. All of ``key`` must match for a baseline to apply."""
 
-    key: Mapping[str, Any]  # cpu, isa, cores, threads, gpu, os, image_backend
+    key: Mapping[str, Any]  # cpu, isa, cores, threads, gpu, os, image_backend, waiting
     info: Mapping[str, Any]  # library versions, commit …: may have changed, printed, never a reason not to judge
     name: str  # short folder name made from the key
 

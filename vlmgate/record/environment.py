@@ -23,6 +23,9 @@ LIBRARIES = (
     *("vlmgate", "torch", "transformers", "tokenizers", "safetensors", "pillow", "numpy", "scipy", "pytest", "pytest-benchmark"),
     *("memray", "pycocoevalcap", "torchao", "bitsandbytes", "optimum", "onnxruntime", "openvino", "accelerate"),
 )
+# How long threads of GNU OpenMP spin before they sleep (gcc.gnu.org/onlinedocs/libgomp, GOMP_SPINCOUNT). Without spinning, waking a
+# thread costs more than a small model's layer takes; without a bound, a busy neighbour brings everything to a halt.
+WAITING = {"GOMP_SPINCOUNT": "10000"}
 PROC = Path("/proc")
 SYS = Path("/sys")
 
@@ -30,9 +33,10 @@ SYS = Path("/sys")
 def fingerprint(threads: int, folder: Path = Path()) -> Environment:
     """The environment of this process when it computes with ``threads`` threads; ``folder`` is where the commit is looked up.
 
-    ``key`` holds cpu (model name), isa (highest level for INT8), cores (usable, by affinity), threads, gpu ("" without), os and
-    image_backend. ``info`` holds python, versions, commit, dirty, kernel, memory (bytes), cpu_quota (cores, or None), governor,
-    load_average, isa_levels (all that are there) and gpu_driver; nothing that names the machine or its user. Never raises.
+    ``key`` holds cpu (model name), isa (highest level for INT8), cores (usable, by affinity), threads, gpu ("" without), os,
+    image_backend and waiting (of OpenMP threads). ``info`` holds python, versions, commit, dirty, kernel, memory (bytes),
+    cpu_quota (cores, or None), governor, load_average, isa_levels (all that are there) and gpu_driver; nothing that names the
+    machine or its user. Never raises.
     """
     cpu, levels = processor()
     gpus, driver = _gpus()
@@ -44,6 +48,7 @@ def fingerprint(threads: int, folder: Path = Path()) -> Environment:
         "gpu": ", ".join(gpus),
         "os": f"{platform.system()} {platform.machine()}",
         "image_backend": "pil",
+        "waiting": ", ".join(f"{name}={value}" for name, value in WAITING.items()),
     }
     commit, dirty = _commit(folder)
     info = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vlmgate.measure import Answer
 from vlmgate.spec import Block, Case, Dataset
+from vlmgate.suite import Suite
 
 SEED = 20_260
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
@@ -23,6 +24,11 @@ class Group:
     @property
     def name(self) -> str:
         return f"{self.reference.model.name}/{self.reference.dataset}"
+
+
+def most_threads(suite: Suite) -> int:
+    """The most threads a case of any tier uses: one number for all tiers, so that they share an environment's baselines."""
+    return max((case.settings.threads for tier in suite.tiers.values() for case in tier.cases), default=1)
 
 
 def seed_of(index: int) -> int:

@@ -17,7 +17,7 @@ from vlmgate.measure import Answer, run_job
 from vlmgate.metrics import degenerate, scores
 from vlmgate.protocol import Message
 from vlmgate.record import fingerprint
-from vlmgate.run.group import Group, block_of, seed_of, share_out
+from vlmgate.run.group import Group, block_of, most_threads, seed_of, share_out
 from vlmgate.run.options import Options
 from vlmgate.spec import Baseline, Block, Case, CaseRecord, Environment, Failure, Question, Run, Source, VlmgateError
 from vlmgate.suite import Suite, Tier, reference_of
@@ -42,7 +42,7 @@ class Session:
         self.suite, self.tier, self.options, self.baselines, self.progress = suite, tier, options, baselines, progress
         self.selected = selected
         self.began, self.started = time.monotonic(), datetime.now(UTC)
-        self.environment: Environment = fingerprint(max((case.settings.threads for case in tier.cases), default=1), options.root)
+        self.environment: Environment = fingerprint(most_threads(suite), options.root)
         self.records: dict[str, CaseRecord] = {}
         self.blocks: list[Block] = []
         self.failures: list[Failure] = []

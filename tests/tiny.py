@@ -28,13 +28,13 @@ def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-PLUGIN = '''
+PLUGIN = """
 from vlmgate.models import BLIP_PARTS
 from vlmgate.spec import Model, Source, Step, Variant
 
 MODELS = {{"tiny": Model("tiny", "blip", Source.LOCAL, {folder!r}, BLIP_PARTS)}}
 VARIANTS = {{"slow": Variant("slow", (Step("slowed", {{"share": 1.0}}),), about="twice as slow on purpose")}}
-'''
+"""
 
 
 def write_plugin(path: Path, checkpoint: Path) -> Path:

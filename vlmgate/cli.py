@@ -24,7 +24,7 @@ from vlmgate.models import MODELS
 from vlmgate.models.source import with_source
 from vlmgate.record import find_run, fingerprint, load_baselines, nearest, promote, read_run
 from vlmgate.report import terminal, write_reports
-from vlmgate.run import cache_folder
+from vlmgate.run import cache_folder, most_threads
 from vlmgate.spec import Case, Outcome, Run, Variant, VlmgateError
 from vlmgate.stats import block_value
 from vlmgate.suite import Suite, load_suite, reference_of
@@ -128,8 +128,8 @@ def report(options: argparse.Namespace) -> int:
 
 
 def promote_run(options: argparse.Namespace) -> int:
-    """Make a good run the baseline of its environment."""
-    run = read_run(find_run(options.results, options.run))
+    """Make a good run, judged by suite.yaml as it is now, the baseline of its environment."""
+    run = rejudged(read_run(find_run(options.results, options.run)), _suite(options), _baselines(options))
     written = promote(
         run, _baselines(options), cases=options.cases, reason=options.reason, force=options.force, block_values=log_values(run)
     )
@@ -140,7 +140,7 @@ def promote_run(options: argparse.Namespace) -> int:
 
 def environment(options: argparse.Namespace) -> int:
     """Print what identifies this machine to the suite, and which baselines apply."""
-    here = fingerprint(options.threads)
+    here = fingerprint(options.threads or most_threads(_suite(options)))
     print(tabulate([[key, value] for key, value in {"name": here.name, **here.key}.items()], tablefmt="plain"))
     found = load_baselines(_baselines(options), here)
     print(f"\n{len(found)} baselines for this environment in {_baselines(options)}")
@@ -272,5 +272,5 @@ def _parser() -> argparse.ArgumentParser:
     four.add_argument("--reason", default="", metavar="TEXT", help="why this run is the new baseline")
     four.add_argument("--force", action="store_true", help="take failed or unresolved cases too; they stay marked")
     five = command("env", environment, "show what identifies this machine, and which baselines apply")
-    five.add_argument("--threads", type=_count, default=2, metavar="N")
+    five.add_argument("--threads", type=_count, metavar="N", help="default: the most that a case of the suite uses")
     return parser

@@ -3,7 +3,7 @@
 import math
 
 from vlmgate.judge.estimates import BETWEEN_RUN_SD, Evidence
-from vlmgate.spec import Against, Better, CaseRecord, Estimate, Failure, Metric, Outcome, Question, Threshold
+from vlmgate.spec import Against, Better, CaseRecord, Estimate, Failure, Metric, Outcome, Question, Threshold, VlmgateError
 from vlmgate.stats import detectable_drop
 
 LABELS = {
@@ -27,7 +27,9 @@ def sentence(evidence: Evidence, line: Threshold, metric: Metric, found: Estimat
 
 
 def failure_sentence(record: CaseRecord, failure: Failure) -> str:
-    """What happened to the worker, and where to look."""
+    """What happened to the worker, and where to look; a mistake of the user's already is a whole sentence."""
+    if failure.kind == VlmgateError.__name__:
+        return f"{record.id}: {failure.message}"
     last = f"; the last line of its log: {failure.log.splitlines()[-1]}" if failure.log.strip() else ""
     advice = {"hang": "raise --patience or look for a deadlock", "SIGKILL": "free some memory or use a smaller batch"}
     todo = advice.get(failure.kind, "run `vlmgate caption` on the same model and variant to see it alone")

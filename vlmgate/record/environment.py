@@ -23,8 +23,8 @@ LIBRARIES = (
     *("vlmgate", "torch", "transformers", "tokenizers", "safetensors", "pillow", "numpy", "scipy", "pytest", "pytest-benchmark"),
     *("memray", "pycocoevalcap", "torchao", "bitsandbytes", "optimum", "onnxruntime", "openvino", "accelerate"),
 )
-# How long threads of GNU OpenMP spin before they sleep (gcc.gnu.org/onlinedocs/libgomp, GOMP_SPINCOUNT). Without spinning, waking a
-# thread costs more than a small model's layer takes; without a bound, a busy neighbour brings everything to a halt.
+# How long threads of GNU OpenMP spin before they sleep (gcc.gnu.org/onlinedocs/libgomp). Without spinning, waking a thread costs
+# more than a small model's layer takes; without a bound, a busy neighbour brings everything to a halt.
 WAITING = {"GOMP_SPINCOUNT": "10000"}
 PROC = Path("/proc")
 SYS = Path("/sys")

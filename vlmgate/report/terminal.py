@@ -103,7 +103,7 @@ def time_line(run: Run) -> str:
     """``time: 85 s: 60 s timing, 20 s captioning, 5 s other``."""
     phases = dict(sorted(run.phases.items(), key=lambda item: -item[1]))
     rest = run.seconds - sum(phases.values())
-    parts = [f"{significant(seconds)} s {name}" for name, seconds in phases.items()]
+    parts = [f"{significant(seconds)} s {name}" for name, seconds in phases.items() if seconds > 0.01]
     if phases and rest > 0.01 * run.seconds:  # phases may overlap; then there is no rest
         parts.append(f"{significant(rest)} s other")
     return plain(f"time: {significant(run.seconds)} s" + (f": {', '.join(parts)}" if parts else ""))

@@ -170,7 +170,7 @@ class Session:
     def _listen(self, name: str) -> Callable[[Message], None]:
         def hear(message: Message) -> None:
             if message["event"] == "stage" and message["stage"] in ("preparing", "fetching"):
-                self.progress(f"{name}: {message['stage']} {message['arm']}")
+                self.progress(f"{name}: {message['stage']} {message['arm']}".rstrip())
 
         return hear
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -369,7 +370,8 @@ def test_it_loads_once(project: Project, installed: Path, tmp_path: Path, here: 
     )
     assert done.status == 0, done.out + done.err
     assert f"{COLLECTED} tests collected" in done.out
-    assert ("vlmgate-0.1.0" in done.out) is here  # pytest lists plugins with an entry point
+    listed = "vlmgate-0.1.0" in done.out  # pytest lists plugins with an entry point
+    assert listed is (here or bool(entry_points(group="pytest11", name="vlmgate.plugin")))
     assert not (tmp_path / "r").exists()
 
 

@@ -8,7 +8,7 @@ import vlmgate.run
 
 def test_its_names_are_there() -> None:
     assert all(hasattr(vlmgate.run, name) for name in vlmgate.run.__all__)
-    assert {"Session", "Options", "cache_folder"} == set(vlmgate.run.__all__)
+    assert {"Session", "Options", "cache_folder", "most_threads"} == set(vlmgate.run.__all__)
 
 
 def test_the_parent_of_the_workers_never_imports_torch() -> None:

@@ -313,3 +313,10 @@ def test_hub_and_local_folder_take_the_same_path(folder: Path, tmp_path: Path) -
     local = replace(RANDOM, source=Source.LOCAL, location=str(folder))
     with pytest.raises(VlmgateError, match=r"processor\.save_pretrained"):
         checkpoint_folder(local, tmp_path, tmp_path)
+
+
+def test_local_without_a_folder_says_what_to_add(tiny_checkpoint: Path) -> None:
+    with pytest.raises(VlmgateError, match="--model-source local: blip-base has no folder; add its folder with --model-path"):
+        with_source(MODELS["blip-base"], "local", None)
+    assert with_source(MODELS["blip-base"], "local", str(tiny_checkpoint)).source is Source.LOCAL
+    assert with_source(MODELS["scene-blip"], "local", None) == MODELS["scene-blip"]

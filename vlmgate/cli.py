@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--variants", nargs="+", default=["int8-dynamic"], metavar="NAME", help="beside fp32 (default: int8-dynamic)"
     )
-    one.add_argument("--model-source", choices=["hub", "random"])
+    one.add_argument("--model-source", choices=["hub", "local", "random"])
     one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout")
     one.add_argument("--threads", type=_count, default=2, metavar="N")
     one.add_argument("--max-tokens", type=_count, default=24, metavar="N", help="longest caption (default: %(default)s)")

@@ -17,7 +17,7 @@ from vlmgate.record import load_baselines, new_run_folder
 from vlmgate.report import terminal, write_reports
 from vlmgate.report.benchmark import ReplayTimer, replay
 from vlmgate.run import Options, Session, cache_folder
-from vlmgate.spec import Outcome, Question, Run, Verdict, VlmgateError
+from vlmgate.spec import Outcome, Question, Run, Source, Verdict, VlmgateError
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
 
@@ -47,7 +47,10 @@ class State:
         own = dict(part.split("=", 1) for part in option("vlmgate_model_path") if "=" in part)
         if odd := [part for part in option("vlmgate_model_path") if "=" not in part] + sorted(own.keys() - MODELS.keys()):
             raise VlmgateError(f"--model-path {odd[0]}: expected NAME=DIR with NAME one of {', '.join(MODELS)}")
-        models = {name: with_source(model, option("vlmgate_model_source"), own.get(name)) for name, model in MODELS.items()}
+        source = option("vlmgate_model_source")
+        if source == Source.LOCAL and own:
+            source = None  # models without a folder keep their own weights
+        models = {name: with_source(model, source, own.get(name)) for name, model in MODELS.items()}
         return load_suite(self.path, models, VARIANTS, DATASETS, METRICS)
 
     @property
@@ -152,8 +155,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--model-source",
         dest="vlmgate_model_source",
-        choices=["hub", "random"],
-        help="weights of blip-base and blip-large: random (default) or from the hub",
+        choices=["hub", "local", "random"],
+        help="weights of blip-base and blip-large: random (default), from the hub, or local with --model-path",
     )
     add(
         "--model-path",

@@ -20,7 +20,13 @@ RANDOM_VERSION = 1  # raise when the way random checkpoints are made changes
 
 
 def with_source(model: Model, source: str | None, path: str | None) -> Model:
-    """The model with its weights from elsewhere (``--model-source``, ``--model-path``); fixtures stay as they are."""
+    """The model with its weights from elsewhere (``--model-source``, ``--model-path``); fixtures stay as they are.
+
+    Raises:
+        VlmgateError: ``local`` for a model without a path (fixtures apart).
+    """
+    if source == Source.LOCAL and not path and model.source is Source.RANDOM:
+        raise VlmgateError(f"--model-source local: {model.name} has no folder; add its folder with --model-path")
     if path:
         return replace(model, source=Source.LOCAL, location=str(Path(path).resolve()), revision="")
     if source == Source.HUB and model.source is Source.RANDOM:

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from vlmgate.datasets import DATASETS
 from vlmgate.datasets.images import open_image
 from vlmgate.judge import judge_run
-from vlmgate.judge.estimates import speed_values
+from vlmgate.judge.estimates import group_of, speed_values
 from vlmgate.measure import run_job
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
@@ -163,7 +163,7 @@ def log_values(run: Run) -> dict[str, dict[str, tuple[float, ...]]]:
     records = {record.id: record for record in run.cases}
     found = {}
     for record in run.cases:
-        blocks = [b for b in run.blocks if b.model == f"{record.model}/{record.dataset}" and record.variant in b.times]
+        blocks = [b for b in run.blocks if b.model == group_of(record) and record.variant in b.times]
         reference = records[record.reference].variant if record.reference else None
         if values := speed_values(blocks, record.variant, reference):
             found[record.id] = {"time_per_caption": values}

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,16 @@ def fingerprint(folder: Path, name: str) -> str:
     """SHA-256 over config and weights of a checkpoint, which tells whether two runs started from the same weights."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for file in weight_files(folder, name):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        status = file.stat()
+        digest.update(_digest(file, status.st_size, status.st_mtime_ns))
     return digest.hexdigest()
+
+
+@lru_cache
+def _digest(file: Path, size: int, modified: int) -> bytes:
+    """SHA-256 of a file, read once a process as long as its size and time stay: a run asks for it once a variant."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _from_hub(model: Model) -> Path:

@@ -33,10 +33,10 @@ def test_the_id_of_a_case_is_model_variant_dataset():
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        (spec.Question, "latency memory size quality"),
+        (spec.Question, "latency memory size quality energy"),
         (spec.Better, "higher lower"),
         (spec.Against, "reference baseline limit"),
-        (spec.Outcome, "pass fail unresolved skip"),
+        (spec.Outcome, "pass fail unresolved waived skip"),
         (spec.Change, "improved unchanged regressed unknown"),
         (spec.Source, "fixture hub local random"),
     ],

@@ -1,67 +1,41 @@
-"""The vocabulary: one frozen dataclass for each noun of the suite (standard library only).
-
-Seconds, bytes and joules inside; units appear in column heads and sentences only.
-"""
+"""The vocabulary: one frozen dataclass for each noun of the suite, standard library only; seconds, bytes and joules inside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from vlmgate.spec.verdicts import Estimate, Metric, Threshold, Verdict, Waiver
+from vlmgate.spec.words import Against, Better, Change, Outcome, Question, Source, VlmgateError
 
-class VlmgateError(Exception):
-    """Something the user can mend: one sentence that names the thing, what was expected and what to do."""
-
-
-class Question(StrEnum):
-    """What a file under benchmarks/ asks of every case."""
-
-    LATENCY = "latency"
-    MEMORY = "memory"
-    SIZE = "size"
-    QUALITY = "quality"
-
-
-class Better(StrEnum):
-    """The good direction of a metric."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-
-
-class Against(StrEnum):
-    """What a threshold compares a case with."""
-
-    REFERENCE = "reference"  # the unmodified model in the same run; the line is a floor on a ratio or share
-    BASELINE = "baseline"  # the promoted earlier run; the line is a tolerance
-    LIMIT = "limit"  # an absolute value
-
-
-class Outcome(StrEnum):
-    """The answer to one threshold."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    UNRESOLVED = "unresolved"
-    SKIP = "skip"
-
-
-class Change(StrEnum):
-    """What happened since the baseline."""
-
-    IMPROVED = "improved"
-    UNCHANGED = "unchanged"
-    REGRESSED = "regressed"
-    UNKNOWN = "unknown"
-
-
-class Source(StrEnum):
-    """Where the weights of a model come from."""
-
-    FIXTURE = "fixture"  # ships in the repository
-    HUB = "hub"  # a model hub, by id and revision
-    LOCAL = "local"  # a folder in save_pretrained layout
-    RANDOM = "random"  # published shape, random weights: speed, size and memory only
+__all__ = [
+    "COMPARED",
+    "Against",
+    "Baseline",
+    "Better",
+    "Block",
+    "Case",
+    "CaseRecord",
+    "Change",
+    "Dataset",
+    "Environment",
+    "Estimate",
+    "Example",
+    "Failure",
+    "Metric",
+    "Model",
+    "Other",
+    "Outcome",
+    "Question",
+    "Run",
+    "Settings",
+    "Source",
+    "Step",
+    "Threshold",
+    "Variant",
+    "Verdict",
+    "VlmgateError",
+    "Waiver",
+]
 
 
 @dataclass(frozen=True)
@@ -116,6 +90,13 @@ class Dataset:
     sha256: str
 
 
+# Of the settings: what a number depends on. More rounds or blocks measure the same more finely.
+COMPARED = (
+    *("batch", "new_tokens", "max_tokens", "threads", "images", "timed_images", "image_size"),
+    *("beams", "top_k", "temperature", "seed"),
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a case is run. What is compared must be equal in all of these."""
@@ -130,6 +111,12 @@ class Settings:
     blocks: int = 24  # at most so many; the looks are at 6, 12 and 24
     processes: int = 1  # for memory, a fresh one each
     image_size: int | None = None  # None: the checkpoint's own
+    batches: tuple[int, ...] = ()  # batch sizes of the throughput, images a call; none: not measured
+    affinity: str = "inherit"  # "pin": a worker keeps to its first `threads` usable cores
+    beams: int = 1  # more: beam search
+    top_k: int = 0  # more: sampling among so many of the likeliest tokens
+    temperature: float = 1.0  # of sampling
+    seed: int = 0  # of sampling; every call begins with it
 
 
 @dataclass(frozen=True)
@@ -148,57 +135,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """What is measured. ``quantity`` names the comparison with the reference: speed-up, reduction or retention."""
-
-    name: str
-    unit: str
-    better: Better
-    question: Question
-    quantity: str
-    exact: bool
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """One thing that must hold for the cases whose id matches ``cases`` (shell pattern)."""
-
-    cases: str
-    metric: str
-    against: Against
-    line: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A centre with an interval. ``signature`` says how it was made, so that nobody compares unlike with unlike."""
-
-    centre: float
-    low: float
-    high: float
-    n: int
-    level: float  # coverage of the interval, two-sided; 1.0 for exact values
-    signature: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer to one threshold for one case, with its evidence."""
-
-    case: str
-    metric: str
-    question: Question
-    against: Against
-    outcome: Outcome
-    sentence: str
-    line: float | None = None
-    estimate: Estimate | None = None
-    change: Change = Change.UNKNOWN
-    reason: str = ""
-
-
-@dataclass(frozen=True)
 class Block:
     """What one fresh worker timed. ``times`` is [arm][image][round] in seconds a caption; warm-up is kept apart."""
 
@@ -211,6 +147,13 @@ class Block:
     warmup: Mapping[str, tuple[float, ...]]
     yardstick: tuple[float, ...]  # seconds of the fixed workload, one a round
     startup: float  # seconds from spawning the worker to the first warm-up call
+    role: str = "look"  # "confirm": measured to confirm a fail; "retry": instead of those of a contaminated group
+    throughput: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # [arm][batch size], seconds a call
+    device_times: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)  # as times, by events of the GPU
+    energy: Mapping[str, float] = field(default_factory=dict)  # [arm], joules a caption above the idle power
+    idle_power: float | None = None  # watts, measured in this worker before its arms used any; None: no meter
+    affinity: tuple[int, ...] = ()  # the cores this worker could run on
+    gpu: Mapping[str, Any] = field(default_factory=dict)  # clocks, memory and foreign processes of the GPU, empty without one
 
 
 @dataclass(frozen=True)
@@ -258,6 +201,19 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Other:
+    """The other side of a run with --against: an earlier commit or another Python, measured in the same blocks.
+
+    A block of the run and the one here with the same model, role and index were measured one right after the other.
+    """
+
+    label: str  # as the user named it
+    info: Mapping[str, Any]  # commit, python, versions of that side
+    cases: tuple[CaseRecord, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One run, as it stands in run.json."""
 
@@ -275,6 +231,10 @@ class Run:
     verdicts: tuple[Verdict, ...]
     phases: Mapping[str, float]  # where the time went, seconds
     notes: tuple[str, ...] = ()
+    whole: bool = False  # every question of the tier was asked, nothing deselected
+    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases that only baselines know
+    parent_cpu: float | None = None  # share of one core that the parent used while workers measured
+    other: Other | None = None  # with --against
 
 
 @dataclass(frozen=True)
@@ -295,4 +255,8 @@ class Baseline:
     memory: Mapping[str, tuple[float, ...]]
     scores: Mapping[str, float]
     captions: Mapping[str, str]
-    history: tuple[Mapping[str, Any], ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()  # all promotions, oldest first: commit, reason, levels, forced
+    tier: str = ""
+    between_sd: float | None = None  # spread of the log ratio from run to run, net of the blocks'; None: not measured
+    between_runs: int = 0  # runs behind between_sd: its degrees of freedom are one less
+    occasions: tuple[Mapping[str, Any], ...] = ()  # runs of the unchanged thing, for the spread between runs

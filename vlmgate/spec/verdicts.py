@@ -1,0 +1,76 @@
+"""What is judged and how it ended: metrics, thresholds, waivers, estimates and verdicts (standard library only)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from vlmgate.spec.words import Against, Better, Change, Outcome, Question
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is measured. ``quantity`` names the comparison with the reference: speed-up, reduction or retention."""
+
+    name: str
+    unit: str
+    better: Better
+    question: Question
+    quantity: str
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One thing that must hold for the cases whose id matches ``cases`` (shell pattern)."""
+
+    cases: str
+    metric: str
+    against: Against
+    line: float
+    reason: str
+    catch: float | None = None  # against the baseline: the change it is meant to catch; None: twice the line
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """A known failure: cases (shell pattern on ids) and metric, the last day on which it is accepted, and why."""
+
+    cases: str
+    metric: str
+    expected: Outcome
+    until: date
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A centre with an interval. ``signature`` says how it was made, so that nobody compares unlike with unlike."""
+
+    centre: float
+    low: float
+    high: float
+    n: int
+    level: float  # coverage of the interval, two-sided; 1.0 for exact values
+    signature: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one threshold for one case, with its evidence."""
+
+    case: str
+    metric: str
+    question: Question
+    against: Against
+    outcome: Outcome
+    sentence: str
+    line: float | None = None
+    estimate: Estimate | None = None
+    change: Change = Change.UNKNOWN
+    reason: str = ""
+    margin: float | None = None  # against the baseline: the change that counts; more than the line where runs spread more
+    spent: tuple[float, ...] = ()  # one-sided errors used at this look: of a false `fail`, of a false `pass`
+    confirm: str = ""  # of a noisy speed line that fails: "needed", "confirmed" or "refuted" by new blocks
+    confirmation: Estimate | None = None  # what the new blocks gave
+    contaminated: bool = False  # the placebo moved, so that nothing was decided
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # example id → the baseline's caption and this one's

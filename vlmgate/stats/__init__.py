@@ -1,0 +1,38 @@
+"""Pure statistics: block values, intervals, looks, bootstrap, permutation, power and history (no files, no clock, no torch).
+
+Block values are natural logarithms of a ratio of times; ``as_ratio`` turns an interval on them into one on the ratio.
+"""
+
+from vlmgate.stats.history import Level, against_level, between_runs, sustained
+from vlmgate.stats.images import Score, bootstrap_ratio, permutation_p
+from vlmgate.stats.intervals import Prior, as_ratio, difference, half_widths, held_sd, moderated_sd, t_interval
+from vlmgate.stats.levels import coverage, line_level, look_levels
+from vlmgate.stats.planning import blocks_needed, detectable_drop, images_needed, power
+from vlmgate.stats.values import Array, block_value, log_time
+
+__all__ = [
+    "Array",
+    "Level",
+    "Prior",
+    "Score",
+    "against_level",
+    "as_ratio",
+    "between_runs",
+    "block_value",
+    "blocks_needed",
+    "bootstrap_ratio",
+    "coverage",
+    "detectable_drop",
+    "difference",
+    "half_widths",
+    "held_sd",
+    "images_needed",
+    "line_level",
+    "log_time",
+    "look_levels",
+    "moderated_sd",
+    "permutation_p",
+    "power",
+    "sustained",
+    "t_interval",
+]

@@ -1,0 +1,70 @@
+"""What more blocks or images would decide, and what these could have seen."""
+
+import math
+
+import numpy as np
+from scipy import special
+
+from vlmgate.spec import Estimate
+from vlmgate.stats.intervals import quantile
+
+_GRID = (np.arange(200) + 0.5) / 200  # probabilities at whose quantiles a variance is averaged
+
+
+def blocks_needed(sd: float, df_prior: float, distance: float, level: float, most: int = 400) -> int | None:
+    """The fewest blocks (in all) whose half-width lies below ``distance``, at spread ``sd``; None beyond ``most``.
+
+    ``df_prior`` is 0 without a prior. A truth that lies ``distance`` from the line is then decided about every second time;
+    ``power`` says how often for another number of blocks.
+    """
+    n = np.arange(1, most + 1)
+    df = df_prior + n - 1
+    enough = (df > 0) & (quantile(np.maximum(df, 1e-9), level) * sd / np.sqrt(n) < distance)
+    return int(n[enough][0]) if enough.any() else None
+
+
+def power(sd: float, df_prior: float, blocks: int, distance: float, level: float) -> float:
+    """How often an interval over ``blocks`` clears a line ``distance`` away from the truth, at spread ``sd``.
+
+    Without a prior (``df_prior`` 0) from the non-central t. With one, whose own spread is an estimate of ``sd`` on ``df_prior``
+    df and the least that is used (``held_sd``), the normal probability averaged over both chi-square distributed variances.
+    """
+    df, quantiles = df_prior + blocks - 1, _GRID
+    if blocks < 1 or df <= 0:
+        return 0.0
+    if sd == 0:
+        return float(distance > 0)
+    reach, away = float(quantile(df, level)), distance * math.sqrt(blocks) / sd
+    if not df_prior:
+        exact = float(1 - special.nctdtr(df, away, reach))
+        if math.isfinite(exact):
+            return exact
+        return float(special.ndtr(away - reach * np.sqrt(special.chdtri(df, quantiles) / df)).mean())  # SciPy gives nan far out
+    before = special.chdtri(df_prior, quantiles)[:, None] / df_prior
+    now = special.chdtri(max(blocks - 1, 1), quantiles)[None, :]
+    held = np.sqrt(np.maximum((df_prior * before + (now if blocks > 1 else 0.0)) / df, before))
+    return float(special.ndtr(away - reach * held).mean())
+
+
+def images_needed(estimate: Estimate, line: float, most: int = 100_000) -> int | None:
+    """The images (in all) whose interval on a ratio would clear the ``line``, its width shrinking with their root; None beyond.
+
+    None as well where the ratio or its interval is undefined. A truth at the estimate is then decided about every second time.
+    """
+    if not (line > 0 and estimate.centre > 0 and estimate.low > 0 and estimate.high < math.inf):
+        return None
+    distance = math.log(estimate.centre / line)
+    half = math.log(estimate.centre / estimate.low if distance > 0 else estimate.high / estimate.centre)
+    if half >= abs(distance) * math.sqrt(most / estimate.n):
+        return None
+    return max(estimate.n, math.floor(estimate.n * (half / distance) ** 2) + 1)
+
+
+def detectable_drop(estimate: Estimate) -> float:
+    """The smallest drop below 1 that an interval on a ratio as wide (relatively) as this one would have shown: 0.03 is 3 %.
+
+    1 where the interval is infinite or undefined: only a total loss would have been seen.
+    """
+    if not (math.isfinite(estimate.high) and estimate.centre > 0):
+        return 1.0
+    return 1 - estimate.centre / estimate.high

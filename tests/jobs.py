@@ -8,6 +8,7 @@ from vlmgate.spec import Step, Variant
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = [str(path) for path in sorted((ROOT / "fixtures" / "scenes" / "images").glob("*.jpg"))[:3]]
+SPIKE = 200_000_000  # bytes that the variant `spike` takes while it is loaded, and gives back
 NEW_TOKENS = 5  # of every timed call here; nothing else generates so many
 
 TRICKS = """

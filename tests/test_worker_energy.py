@@ -1,0 +1,67 @@
+"""Energy of the arms by a recorded counter: a machine that draws 10 W when idle, and more when an arm is called."""
+
+from collections import Counter
+
+import pytest
+from fake_nvml import FakeNvml
+
+from vlmgate.meters import find_meter
+from vlmgate.worker.energy import energy_of, gpu_state, joules_a_call
+
+IDLE = 10.0  # watts
+
+
+class Machine:
+    """A clock and a counter of energy that only move when something is done."""
+
+    name = "recorded"
+
+    def __init__(self) -> None:
+        self.now, self.energy = 100.0, 5000.0
+        self.called: Counter[str] = Counter()
+
+    def joules(self) -> float:
+        return self.energy
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.energy += IDLE * seconds
+
+    def call(self, name: str, seconds: float, watts: float) -> None:
+        self.called[name] += 1
+        self.now += seconds
+        self.energy += (IDLE + watts) * seconds
+
+
+def measured(machine: Machine, seed: int = 1) -> tuple[dict[str, float], float]:
+    calls = {"fp32": lambda: machine.call("fp32", 0.5, 40.0), "int8": lambda: machine.call("int8", 0.25, 60.0)}
+    return joules_a_call(machine, calls, seed, clock=lambda: machine.now, sleep=machine.sleep)
+
+
+def test_the_idle_power_is_measured_and_subtracted() -> None:
+    joules, watts = measured(Machine())
+    assert watts == pytest.approx(IDLE)
+    assert joules == {"fp32": pytest.approx(20.0), "int8": pytest.approx(15.0)}  # 40 W × 0.5 s and 60 W × 0.25 s, no idling
+
+
+def test_each_arm_is_called_for_as_long_as_the_counter_needs() -> None:
+    machine = Machine()
+    measured(machine)
+    assert machine.called == {"fp32": 4, "int8": 8}  # two seconds each
+
+
+def test_the_order_of_arms_is_drawn() -> None:
+    orders = {tuple(measured(Machine(), seed)[0]) for seed in range(20)}
+    assert orders == {("fp32", "int8"), ("int8", "fp32")}
+
+
+@pytest.mark.skipif(find_meter("cpu")[0] is not None, reason="this machine has a counter")
+def test_without_a_meter_nothing_is_called() -> None:
+    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1) == {}
+
+
+def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert gpu_state("cpu", FakeNvml()) == {}
+    assert gpu_state("cuda", FakeNvml())["foreign"] == [7, 4242]
+    assert gpu_state("cuda", FakeNvml(driver=False)) == {}

@@ -1,0 +1,73 @@
+"""What the jobs of a worker share: plugins, thread count, loading an arm, opening the images."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vlmgate.protocol import Message
+
+Emit = Callable[[Message], None]
+
+
+def register(job: Message) -> None:
+    """Import the user's plugins, so that their recipes and families are known in this process too."""
+    from vlmgate.models import FAMILIES
+    from vlmgate.suite import load_plugin
+    from vlmgate.variants import RECIPES
+
+    for name in job["plugins"]:
+        plugin = load_plugin(name)
+        RECIPES.update(getattr(plugin, "RECIPES", {}))
+        FAMILIES.update(getattr(plugin, "FAMILIES", {}))
+
+
+def set_threads(job: Message) -> None:
+    """Let torch compute with the job's number of threads (importing it, which takes seconds)."""
+    import torch
+
+    torch.set_num_threads(job["threads"])
+
+
+def variant_of(raw: dict[str, Any]) -> Any:
+    """The variant from its JSON form."""
+    from vlmgate.spec import Step, Variant
+
+    return Variant(**{**raw, "steps": tuple(Step(step["recipe"], step["parameters"]) for step in raw["steps"])})
+
+
+def load(arm: Message, job: Message) -> Any:
+    """The captioner of an arm, from its artefact."""
+    from vlmgate.artefacts import load_artefact
+
+    return load_artefact(Path(arm["folder"]), job["image_size"], job.get("decoding"))
+
+
+def batches(job: Message, size: int | None = None) -> list[list[Any]]:
+    """The job's images, opened, in groups of ``size`` (the job's batch); a smaller last one would time unlike the others and
+    is left out."""
+    from vlmgate.datasets.images import open_image
+
+    size = size or job["batch"]
+    images = [open_image(Path(path)) for path in job["images"]]
+    groups = [images[start : start + size] for start in range(0, len(images), size)]
+    return [group for group in groups if len(group) == len(groups[0])]
+
+
+def cores() -> list[int]:
+    """The cores that this process may run on; empty where the system has no such thing."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def keep_to_cores(job: Message) -> None:
+    """With affinity ``pin`` keep to the first cores, as many as the job has threads. Before torch makes any thread."""
+    if job.get("affinity") == "pin" and (usable := cores()):
+        os.sched_setaffinity(0, usable[: job["threads"]])
+
+
+def limit_memory(job: Message) -> None:
+    """Hold the private memory of this process to the job's ``memory_limit`` bytes, where it has one (Linux: RLIMIT_DATA)."""
+    if limit := job.get("memory_limit"):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

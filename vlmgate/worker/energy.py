@@ -1,0 +1,58 @@
+"""Joules a caption of each arm, above the power that this machine draws anyway."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlmgate.meters import Meter, find_meter
+from vlmgate.meters.nvml import first_gpu, state
+
+IDLE_SECONDS = 2.0  # of doing nothing, to see the idle power
+ARM_SECONDS = 2.0  # of calls of one arm at least: counters move on in steps of 1 ms (RAPL) to 100 ms (NVML)
+
+
+def joules_a_call(
+    meter: Meter,
+    calls: Mapping[str, Callable[[], object]],
+    seed: int,
+    *,
+    seconds: float = ARM_SECONDS,
+    idle: float = IDLE_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> tuple[dict[str, float], float]:
+    """Joules of one call of each arm above the idle power, and that power in watts.
+
+    The idle power is measured first, with all arms loaded and nothing called. Arms come in seeded random order; each is called
+    over and over for ``seconds``. What other programs use meanwhile is counted too: measure on a quiet machine.
+    """
+    before, began = meter.joules(), clock()
+    sleep(idle)
+    watts = (meter.joules() - before) / (clock() - began)
+    found = {}
+    for name in random.Random(seed).sample(sorted(calls), len(calls)):
+        before, began, count = meter.joules(), clock(), 0
+        while not count or clock() - began < seconds:
+            calls[name]()
+            count += 1
+        found[name] = (meter.joules() - before - watts * (clock() - began)) / count
+    return found, watts
+
+
+def energy_of(device: str, batch: int, calls: Mapping[str, Callable[[], object]], seed: int) -> dict[str, Any]:
+    """``energy`` (joules a caption by arm) and ``idle_power``; nothing where the device has no meter."""
+    meter, _ = find_meter(device)
+    if meter is None:
+        return {}
+    joules, watts = joules_a_call(meter, calls, seed)
+    return {"energy": {name: value / batch for name, value in joules.items()}, "idle_power": watts}
+
+
+def gpu_state(device: str, module: Any = None) -> dict[str, Any]:
+    """Clocks, memory and foreign processes of the GPU this process computes on; empty on a CPU or without nvidia-ml-py."""
+    if not device.startswith("cuda"):
+        return {}
+    nvml, handle, _ = first_gpu(module)
+    return state(nvml, handle, own=[os.getpid()]) if handle is not None else {}

@@ -1,0 +1,50 @@
+"""Two jobs: which variants can run here, and artefacts of all arms."""
+
+from pathlib import Path
+
+from vlmgate.protocol import Message
+from vlmgate.variants.artefact import BROKEN, folder_of
+from vlmgate.worker.common import Emit, register, set_threads, variant_of
+
+
+def probe(job: Message, emit: Emit) -> None:
+    """Which variants cannot run here, and why; of an artefact that is missing or damaged, the words begin with BROKEN."""
+    from vlmgate.artefacts import cannot_run, flaw
+
+    register(job)
+    variants = [variant_of(raw) for raw in job["variants"]]
+    broken = {variant.name: f"{BROKEN}{why}" for variant in variants if (why := flaw(variant))}
+    emit({"event": "result", "data": {variant.name: cannot_run(variant) or broken.get(variant.name, "") for variant in variants}})
+
+
+def prepare(job: Message, emit: Emit) -> None:
+    """Make sure that the artefact of every arm exists; artefacts are keyed by all that they depend on."""
+    import hashlib
+    import json
+
+    from vlmgate.artefacts import artefact_key, build_artefact, cannot_run, figures
+    from vlmgate.models.source import checkpoint_folder, fingerprint
+    from vlmgate.spec import Model, Source
+
+    register(job)
+    set_threads(job)
+    emit({"event": "stage", "arm": "", "stage": "fetching"})
+    fields = job["model"] | {"parts": {part: tuple(names) for part, names in job["model"]["parts"].items()}}
+    model = Model(**{**fields, "source": Source(fields["source"])})
+    cache = Path(job["cache"])
+    checkpoint = checkpoint_folder(model, Path(job["root"]), cache)
+    weights = fingerprint(checkpoint, model.name)
+    for raw in job["variants"]:
+        variant = variant_of(raw)
+        if skip := cannot_run(variant):
+            emit({"event": "arm", "arm": variant.name, "data": {"skip": skip}})
+            continue
+        emit({"event": "stage", "arm": variant.name, "stage": "preparing"})
+        if there := folder_of(variant):
+            data = {"folder": str(there), "exact": figures(variant, model.family), "checkpoint": weights}
+            emit({"event": "arm", "arm": variant.name, "data": data})
+            continue
+        key = hashlib.sha256(json.dumps(artefact_key(model, variant, checkpoint), sort_keys=True, default=list).encode())
+        folder = cache / "artefacts" / model.name / f"{variant.name}-{key.hexdigest()[:16]}"
+        exact = build_artefact(model, variant, checkpoint, folder)
+        emit({"event": "arm", "arm": variant.name, "data": {"folder": str(folder), "exact": exact, "checkpoint": weights}})

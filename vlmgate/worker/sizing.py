@@ -1,0 +1,48 @@
+"""The job that tells what the variants of a model should weigh, without its weights."""
+
+from pathlib import Path
+from typing import Any
+
+from vlmgate.protocol import Message
+from vlmgate.worker.common import Emit, register, variant_of
+
+
+def size(job: Message, emit: Emit) -> None:
+    """Bytes of the tensors of every variant by closed form, from a configuration alone (None, with why, where there is none)."""
+    from vlmgate.artefacts.expected import expected_bytes, parts_of, skeleton
+    from vlmgate.backends import TORCH
+    from vlmgate.spec import VlmgateError
+
+    register(job)
+    config = _config(job)
+    model = skeleton(config)
+    parts = {part: tuple(names) for part, names in job["parts"].items()} or parts_of(model)
+    parameters = sum(value.numel() for value in model.parameters())
+    found: dict[str, list[Any]] = {}
+    for variant in map(variant_of, job["variants"]):
+        if variant.backend != TORCH:
+            found[variant.name] = [None, f"graphs of {variant.backend} have no closed form"]
+            continue
+        try:
+            found[variant.name] = [expected_bytes(config, variant, parts), ""]
+        except VlmgateError as error:
+            found[variant.name] = [None, str(error)]
+        except Exception as error:  # a recipe of a plugin may need real weights
+            found[variant.name] = [None, f"no closed form ({type(error).__name__}: {error})"]
+    emit({"event": "result", "data": {"parameters": parameters, "parts": parts, "variants": found}})
+
+
+def _config(job: Message) -> Any:
+    """The configuration of a folder, or of a published shape."""
+    from transformers import AutoConfig
+
+    from vlmgate.models import family
+    from vlmgate.spec import VlmgateError
+
+    if job["location"]:
+        return family(job["family"]).config(job["location"])
+    try:
+        return AutoConfig.from_pretrained(Path(job["folder"]), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise VlmgateError(f"no configuration in {job['folder']} ({why}); give a folder that holds a config.json") from error

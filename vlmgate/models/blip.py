@@ -1,5 +1,6 @@
 """BLIP captioning: its published shapes with random weights, and how it is asked for a caption."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,9 @@ import torch
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipProcessor
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from vlmgate.models import blip_graph
+from vlmgate.models.decoding import arguments
+from vlmgate.models.graphs import Graphs
 from vlmgate.spec import VlmgateError
 
 # Shapes of the published checkpoints: https://huggingface.co/Salesforce/blip-image-captioning-base (and -large), config.json.
@@ -52,8 +56,11 @@ def build_random(location: str, folder: Path) -> None:
     BlipProcessor(BlipImageProcessorPil(), BertTokenizer(vocab=names)).save_pretrained(folder)
 
 
-def generate(model: Any, inputs: dict[str, torch.Tensor], *, least: int, most: int) -> torch.Tensor:
-    """Greedy token ids (B × ≤ most) without the start token; BLIP sets its own end and padding tokens.
+def generate(
+    model: Any, inputs: dict[str, torch.Tensor], *, least: int, most: int, decoding: Mapping[str, Any] | None = None
+) -> torch.Tensor:
+    """Token ids (B × ≤ most) without the start token, greedy unless ``decoding`` says otherwise; BLIP sets its own end and
+    padding tokens.
 
     ``interpolate_pos_encoding`` is used only where the image is not of the checkpoint's own size.
     """
@@ -61,9 +68,14 @@ def generate(model: Any, inputs: dict[str, torch.Tensor], *, least: int, most: i
     resized = tuple(inputs["pixel_values"].shape[-2:]) != (size, size)
     extra = {"interpolate_pos_encoding": True} if resized else {}
     ids: torch.Tensor = model.generate(
-        **inputs, min_new_tokens=least or None, max_new_tokens=most, do_sample=False, num_beams=1, **extra
+        **inputs, min_new_tokens=least or None, max_new_tokens=most, **arguments(decoding), **extra
     )
     return ids[:, 1:]
+
+
+def graphs(model: Any) -> Graphs:
+    """The model as an encoder and a decoder step for backends other than torch."""
+    return blip_graph.graphs(model)
 
 
 def _vocabulary() -> list[str]:

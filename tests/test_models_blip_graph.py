@@ -1,0 +1,33 @@
+"""BLIP as two graphs says what transformers' BLIP says, token for token, alone and in a batch."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import SIDE
+
+from vlmgate.artefacts import load_reference
+from vlmgate.models import family
+from vlmgate.models.blip_graph import attend, graphs
+from vlmgate.spec import Model
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_it_gives_the_logits_of_transformers(tiny_checkpoint: Path, tiny_model: Model, batch: int) -> None:
+    loaded = load_reference(tiny_checkpoint, tiny_model)
+    made, new = graphs(loaded), 20
+    pixels = torch.randn((batch, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        theirs = family("blip").generate(loaded, {"pixel_values": pixels}, least=new, most=new)
+        said = torch.cat([torch.full((batch, 1), made.start), theirs], 1)
+        states = loaded.vision_model(pixels).last_hidden_state
+        expected = loaded.text_decoder(said[:, :new], encoder_hidden_states=states, use_cache=False).logits
+        image, past = made.encoder(pixels), [torch.zeros(batch, *cache[:1], 0, cache[1]) for cache in made.caches]
+        for position in range(new):
+            logits, *past = made.step(said[:, position : position + 1], torch.tensor([position]), *past, *image)
+            torch.testing.assert_close(logits, expected[:, position], atol=1e-5, rtol=1e-4)
+
+
+def test_attention_spelled_out_is_attention() -> None:
+    query, key, value = torch.randn(2, 3, 1, 8), torch.randn(2, 3, 17, 8), torch.randn(2, 3, 17, 8)
+    torch.testing.assert_close(attend(query, key, value), torch.nn.functional.scaled_dot_product_attention(query, key, value))

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from vlmgate.artefacts import build_artefact, cannot_run, load_reference, transform
+from vlmgate.artefacts.load import read_card
 from vlmgate.models import BLIP_PARTS
-from vlmgate.prepare import cannot_run, load_reference, transform
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS, int8_dynamic
-from vlmgate.variants.packed import PACKED, PackedEmbedding, PackedLinear
+from vlmgate.variants.packed import PACKED, PackedEmbedding, PackedLinear, RowsOf, tensors_of
 
 HEAD = "text_decoder.cls.predictions.decoder"
 
@@ -105,3 +106,47 @@ def test_a_machine_without_an_engine_is_named(monkeypatch: pytest.MonkeyPatch) -
         steps = [step.recipe for step in variant.steps]
         if variant.device == "cpu":
             assert cannot_run(variant).startswith("no INT8 engine") == ("int8_dynamic" in steps), variant.name
+
+
+WORDS = "text_decoder.bert.embeddings.word_embeddings"
+
+
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_a_tied_head_and_its_embedding_share_one_matrix(tiny_checkpoint: Path, tiny_model: Model, embeddings: bool) -> None:
+    plain = load_reference(tiny_checkpoint, tiny_model)
+    packed = quantized(tiny_checkpoint, tiny_model, tied=True, embeddings=embeddings)
+    rows, head = packed.get_submodule(WORDS), packed.get_submodule(HEAD)
+    assert isinstance(rows, RowsOf)
+    ids = torch.tensor([[1, 5, 5], [0, 7, 2]])
+    old, new = plain.get_submodule(WORDS)(ids), rows(ids)
+    assert torch.equal(new, head.weight().dequantize()[ids]), "the embedding reads what the head multiplies"
+    assert bool(((new - old).abs() <= rows.scale[ids].unsqueeze(-1) * 0.501).all())
+    assert (names(packed, PackedEmbedding) != set()) is embeddings, "other embeddings are packed only when asked for"
+    tensors, layout = tensors_of(packed)
+    assert [key for key in tensors if key.startswith(WORDS)] == []
+    assert layout[WORDS] == f"rows of {HEAD}"
+    table = plain.get_submodule(WORDS).weight
+    held = [key for key, value in tensors.items() if value.shape == table.shape]
+    assert held == [f"{HEAD}.int8"], "stored once"
+    assert tensors[held[0]].dtype == torch.int8
+
+
+@pytest.mark.parametrize("parts", [("vision",), ("projector", "vision")])
+def test_tied_without_a_shared_matrix_is_an_error(tiny_checkpoint: Path, tiny_model: Model, parts: tuple[str, ...]) -> None:
+    with pytest.raises(VlmgateError, match=r"^int8_dynamic: tied, but no Linear layer in the chosen parts shares its matrix"):
+        quantized(tiny_checkpoint, tiny_model, tied=True, parts=parts)
+
+
+@pytest.mark.parametrize("engine", [name for name in torch.backends.quantized.supported_engines if name != "none"])
+def test_every_engine_packs_and_multiplies(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, engine: str) -> None:
+    before = torch.backends.quantized.engine
+    step = Step("int8_dynamic", {**VARIANTS["int8-dynamic"].steps[0].parameters, "engine": engine})
+    exact = build_artefact(tiny_model, Variant("x", (step,)), tiny_checkpoint, tmp_path / engine)
+    assert (exact["reloads"], exact["low_precision_kernels"]) == (1.0, 1.0)
+    assert read_card(tmp_path / engine)["engine"] == engine
+    assert torch.backends.quantized.engine == before, "for this artefact only"
+
+
+def test_an_engine_that_is_not_there_is_named() -> None:
+    assert int8_dynamic.missing({"engine": torch.backends.quantized.engine}) == ""
+    assert int8_dynamic.missing({"engine": "cuda"}).startswith("torch has no INT8 engine 'cuda' on this machine; it has ")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from vlmgate.artefacts import load_reference, transform
 from vlmgate.models import BLIP_PARTS
-from vlmgate.prepare import load_reference, transform
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import l1_prune
 

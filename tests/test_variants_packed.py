@@ -44,6 +44,7 @@ CHOICES = {
     "per tensor": lambda net: quantize(net, ["deep", "head"], per_channel=False, embeddings=False),
     "per row": lambda net: quantize(net, ["deep", "head"], per_channel=True, embeddings=False),
     "embedding": lambda net: quantize(net, ["deep", "head", "words"], per_channel=True, embeddings=True),
+    "tied": lambda net: int8_dynamic.apply(net, ["deep", "head"], {"per_channel": False, "embeddings": False, "tied": True}),
     "a part": lambda net: quantize(net, ["deep"], per_channel=False, embeddings=False),
 }
 
@@ -89,10 +90,10 @@ def test_the_layout_says_what_each_module_is(net: Net) -> None:
     assert {name: tuple(value.shape) for name, value in tensors.items() if name.startswith("deep.0.")} == {
         "deep.0.int8": (6, 8),
         "deep.0.scale": (6,),
-        "deep.0.zero_point": (6,),
         "deep.0.bias": (6,),
     }
     assert "deep.1.bias" not in tensors
+    assert tensors["deep.0.scale"].dtype == torch.float32, "exact, at half of the bytes"
     assert (tensors["deep.0.int8"].dtype, tensors["words.int8"].dtype) == (torch.int8, torch.uint8)
     assert "deep.2.weight" in tensors
     assert isinstance(net.words, PackedEmbedding)

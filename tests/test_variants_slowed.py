@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vlmgate.prepare import Captioner, build_artefact, load_artefact
+from vlmgate.artefacts import Captioner, build_artefact, load_artefact
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS, slowed
 

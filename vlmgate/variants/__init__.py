@@ -7,53 +7,118 @@ from vlmgate.spec import Step, Variant
 
 ALL_PARTS = ("vision", "projector", "text")
 
+
+def _int8(**changes: Any) -> Step:
+    plain = {"parts": ALL_PARTS, "per_channel": False, "embeddings": False, "tied": False, "engine": ""}
+    return Step("int8_dynamic", plain | changes)
+
+
+def _prune(recipe: str, **parameters: Any) -> Step:
+    return Step(recipe, {"parts": ALL_PARTS, **parameters})
+
+
+def _cast(dtype: str, **changes: Any) -> Step:
+    return Step("cast", {"dtype": dtype, "emulate": False, **changes})
+
+
+INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
+THIRTY = _prune("neurons", amount=0.3, multiple=8)
+QUARTER_OF_HEADS = _prune("heads", amount=0.25, grouped="auto")
+QUARTER_OF_LAYERS = _prune("layers", amount=0.25)
+
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
         Variant("fp32", about="the unmodified model in float32: the reference"),
         Variant(
-            "int8-dynamic",
-            (Step("int8_dynamic", {"parts": ALL_PARTS, "per_channel": False, "embeddings": False}),),
-            about="dynamic INT8 of every Linear layer (torch quantize_dynamic, one scale a matrix)",
+            "int8-dynamic", (_int8(),), about="dynamic INT8 of every Linear layer (torch quantize_dynamic, one scale a matrix)"
         ),
         Variant(
             "int8-dynamic-embed",
-            (Step("int8_dynamic", {"parts": ALL_PARTS, "per_channel": True, "embeddings": True}),),
+            (_int8(per_channel=True, embeddings=True),),
             about="dynamic INT8 with one scale a row, embeddings in INT8 too",
         ),
+        Variant("int8-dynamic-rows", (_int8(per_channel=True),), about="dynamic INT8 of every Linear layer with one scale a row"),
+        Variant(
+            "int8-dynamic-tied",
+            (INT8_TIED,),
+            about="dynamic INT8 with one scale a row; output layer and embedding share one INT8 matrix",
+        ),
+        Variant("int8-dynamic-vision", (_int8(parts=("vision",)),), about="dynamic INT8 of the vision part only"),
+        Variant("int8-dynamic-text", (_int8(parts=("text",)),), about="dynamic INT8 of the text part only"),
         Variant(
             "pruned",
-            (Step("l1_prune", {"parts": ALL_PARTS, "amount": 0.3}),),
+            (_prune("l1_prune", amount=0.3),),
             about="L1 unstructured pruning: the smallest weights of every Linear layer set to zero",
         ),
+        Variant("pruned-int8", (_prune("l1_prune", amount=0.3), _int8()), about="L1 pruning, then dynamic INT8"),
+        Variant("pruned-2of4", (_prune("two_of_four"),), about="2:4 pruning: two of every four weights of a row set to zero"),
+        Variant("neurons-30", (THIRTY,), about="structured pruning: 30 % of the neurons of every MLP taken out"),
+        Variant("heads-25", (QUARTER_OF_HEADS,), about="structured pruning: a quarter of the heads of every attention taken out"),
+        Variant("layers-25", (QUARTER_OF_LAYERS,), about="structured pruning: a quarter of the layers taken out"),
+        Variant("neurons-30-int8", (THIRTY, INT8_TIED), about="30 % of the MLP neurons taken out, then int8-dynamic-tied"),
+        Variant("heads-25-int8", (QUARTER_OF_HEADS, INT8_TIED), about="a quarter of the heads taken out, then int8-dynamic-tied"),
+        Variant("layers-25-int8", (QUARTER_OF_LAYERS, INT8_TIED), about="a quarter of the layers gone, then int8-dynamic-tied"),
+        Variant("bf16", (_cast("bfloat16"),), dtype="bfloat16", about="bfloat16 on the CPU"),
+        Variant("fp16", (_cast("float16"),), dtype="float16", about="float16 on the CPU"),
         Variant(
-            "pruned-int8",
-            (
-                Step("l1_prune", {"parts": ALL_PARTS, "amount": 0.3}),
-                Step("int8_dynamic", {"parts": ALL_PARTS, "per_channel": False, "embeddings": False}),
-            ),
-            about="L1 pruning, then dynamic INT8",
+            "mixed-bf16-vision-int8-text",
+            (_cast("bfloat16", parts=("vision",)), _int8(parts=("text",), per_channel=True, embeddings=True, tied=True)),
+            about="the vision part in bfloat16, the text part in INT8 as int8-dynamic-tied",
         ),
-        Variant("bf16", (Step("cast", {"dtype": "bfloat16"}),), dtype="bfloat16", about="bfloat16 on the CPU"),
+        Variant(
+            "fp32-compile",
+            (Step("compiled", {"backend": "inductor", "dynamic": True}),),
+            about="the unmodified model under torch.compile: a control, for what compilation alone buys",
+        ),
+        Variant("onnx-fp32", backend="onnx", about="float32 in ONNX Runtime: encoder and decoder step with a cache"),
+        Variant(
+            "onnx-int8",
+            (Step("graph", {"weights": "int8"}),),
+            backend="onnx",
+            about="ONNX Runtime with INT8 matrices (one scale a column), activations quantized at run time",
+        ),
+        Variant(
+            "openvino-fp32",
+            (Step("graph", {"precision": "f32"}),),
+            backend="openvino",
+            about="float32 in OpenVINO: encoder and decoder step with a cache",
+        ),
+        Variant(
+            "openvino-bf16",
+            (Step("graph", {"precision": "bf16"}),),
+            backend="openvino",
+            about="OpenVINO computing in bfloat16, weights stored in float32",
+        ),
+        Variant(
+            "openvino-int8",
+            (Step("graph", {"precision": "f32", "encoder": "static-int8", "step": "static-int8", "images": 16, "tokens": 8}),),
+            backend="openvino",
+            about="OpenVINO in INT8, encoder and decoder step calibrated on training scenes",
+        ),
         Variant("fp32-cuda", device="cuda", about="the unmodified model in float32 on an NVIDIA GPU: the CUDA tier's reference"),
-        Variant(
-            "fp16-cuda",
-            (Step("cast", {"dtype": "float16"}),),
-            device="cuda",
-            dtype="float16",
-            about="float16 on an NVIDIA GPU",
-        ),
+        Variant("fp16-cuda", (_cast("float16"),), device="cuda", dtype="float16", about="float16 on an NVIDIA GPU"),
     )
 }
 
 RECIPES: dict[str, str] = {
     "int8_dynamic": "vlmgate.variants.int8_dynamic",
     "l1_prune": "vlmgate.variants.l1_prune",
+    "two_of_four": "vlmgate.variants.two_of_four",
+    "neurons": "vlmgate.variants.neurons",
+    "heads": "vlmgate.variants.heads",
+    "layers": "vlmgate.variants.layers",
     "cast": "vlmgate.variants.cast",
+    "compiled": "vlmgate.variants.compiled",
+    "artefact": "vlmgate.variants.artefact",
+    "graph": "vlmgate.variants.graph",
     "slowed": "vlmgate.variants.slowed",
+    "inflated": "vlmgate.variants.inflated",
+    "hog": "vlmgate.variants.hog",
 }
 
 
 def recipe(name: str) -> Any:
-    """The module of a recipe: ``missing(parameters) -> str``, ``apply(model, prefixes, parameters)``, optionally ``attach``."""
+    """The module of a recipe: ``missing(parameters) -> str``, ``apply(model, prefixes, parameters)``; optionally
+    ``attach(captioner, parameters)``, ``SHRINKS`` (it takes parameters out) and ``LOW_PRECISION_KERNELS`` (it promises them)."""
     return import_module(RECIPES[name])

@@ -1,6 +1,7 @@
 """Torch's packed INT8 modules as plain tensors and back, so that artefacts are safetensors and never a pickle."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,7 +10,43 @@ from torch.ao.nn.quantized import Embedding as PackedEmbedding
 from torch.ao.nn.quantized.dynamic import Linear as PackedLinear
 
 PACKED = (PackedLinear, PackedEmbedding)
+ROWS = "rows of "  # begins what the layout says of a RowsOf
 PARTS = ("int8", "scale", "zero_point", "bias")
+
+
+class RowsOf(nn.Module):
+    """An embedding that reads rows of a packed Linear layer's INT8 matrix (one scale a row), for a head tied to it.
+
+    The matrix is stored once. In memory the Linear layer holds a copy that is packed for its kernel, which cannot be read by row.
+    """
+
+    def __init__(self, head: str, int8: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("int8", int8, persistent=False)
+        self.register_buffer("scale", scale.float(), persistent=False)
+
+    @classmethod
+    def packed(cls, head: str, layer: Any) -> "RowsOf":
+        """Of a packed layer called ``head``, whose zero points are all 0."""
+        weight = layer.weight()
+        return cls(head, weight.int_repr(), weight.q_per_channel_scales())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Token ids of any shape → float rows (… × columns)."""
+        rows: Tensor = self.int8[ids].float() * self.scale[ids].unsqueeze(-1)  # type: ignore[index]
+        return rows
+
+
+@contextmanager
+def packing(engine: str) -> Iterator[None]:
+    """Pack weights for this engine (torch's own choice when empty) while the block lasts."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine or before
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
 
 
 def chosen(model: nn.Module, prefixes: Sequence[str], kind: type[nn.Module]) -> Iterator[tuple[str, Any]]:
@@ -19,11 +56,38 @@ def chosen(model: nn.Module, prefixes: Sequence[str], kind: type[nn.Module]) -> 
             yield name, module
 
 
+def unique_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Plain tensors of the state by name; those that share storage (tied weights) once, under the first of their names."""
+    named: dict[int, tuple[str, Tensor]] = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        if isinstance(value, Tensor):
+            named.setdefault(id(value), (name, value))
+    return dict(named.values())
+
+
+class Shape(nn.Module):
+    """Stands for a packed module where only shapes count: the tensors that `tensors_of` would give for it."""
+
+    def __init__(self, layer: Any, per_row: bool, *, zero_points: bool) -> None:
+        super().__init__()
+        rows, kind = layer.weight.shape[0], torch.float32 if per_row else torch.float64
+        sizes = {"scale": torch.empty(rows if per_row else 1, dtype=kind, device="meta")}
+        if zero_points:
+            sizes["zero_point"] = torch.empty(
+                rows if per_row else 1, dtype=torch.float32 if per_row else torch.int64, device="meta"
+            )
+        if getattr(layer, "bias", None) is not None:
+            sizes["bias"] = layer.bias.detach()
+        for name, value in {"int8": torch.empty(layer.weight.shape, dtype=torch.int8, device="meta"), **sizes}.items():
+            self.register_buffer(name, value)
+
+
 def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All weights of ``model`` as plain tensors, and ``layout``: packed module name → what it is.
 
-    A packed module ``m`` becomes ``m.int8`` (int8 or uint8, out × in), ``m.scale``, ``m.zero_point`` and ``m.bias``.
-    Tensors that share storage (tied weights) are listed once, under the first of their names.
+    A packed module ``m`` becomes ``m.int8`` (int8 or uint8, out × in), ``m.scale``, ``m.zero_point`` (where not all are 0) and
+    ``m.bias``.
+    Tensors that share storage (tied weights) are listed once, under the first of their names. A `RowsOf` has no tensors.
     """
     packed = {name: module for name, module in model.named_modules() if isinstance(module, PACKED)}
     tensors: dict[str, Tensor] = {}
@@ -37,19 +101,26 @@ def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     for name, module in packed.items():
         layout[name], parts = _unpack(module)
         tensors |= {f"{name}.{part}": value.contiguous() for part, value in parts.items()}
+    layout |= {name: f"{ROWS}{module.head}" for name, module in model.named_modules() if isinstance(module, RowsOf)}
     return tensors, layout
 
 
-def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]) -> list[str]:
-    """Fill an uninitialised ``model`` in place from what `tensors_of` gave; returns the (tied) names still empty."""
+def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str], engine: str = "") -> list[str]:
+    """Fill an uninitialised ``model`` in place from what `tensors_of` gave, packed for ``engine``; returns the (tied) names still
+    empty."""
     inside = tuple(f"{name}." for name in layout)
     dense = {name: value for name, value in tensors.items() if not name.startswith(inside or " ")}
     missing = model.load_state_dict(dense, strict=False, assign=True).missing_keys
     for name, kind in layout.items():
         parent, _, child = name.rpartition(".")
         owner = model.get_submodule(parent)
+        if kind.startswith(ROWS):
+            head = kind.removeprefix(ROWS)
+            setattr(owner, child, RowsOf(head, tensors[f"{head}.int8"], tensors[f"{head}.scale"]))
+            continue
         parts = {part: tensors[f"{name}.{part}"] for part in PARTS if f"{name}.{part}" in tensors}
-        setattr(owner, child, _pack(kind, owner.get_submodule(child), parts))
+        with packing(engine):
+            setattr(owner, child, _pack(kind, owner.get_submodule(child), parts))
     return [name for name in missing if not name.startswith(inside or " ")]
 
 
@@ -75,7 +146,9 @@ def _unpack(module: Any) -> tuple[str, dict[str, Tensor]]:
     kind = ("embedding" if isinstance(module, PackedEmbedding) else "linear") + ("-per-row" if per_row else "")
     parts = {"int8": weight.int_repr()}
     if per_row:
-        parts |= {"scale": weight.q_per_channel_scales(), "zero_point": weight.q_per_channel_zero_points()}
+        parts |= {"scale": _narrow(weight.q_per_channel_scales())}
+        if bool(weight.q_per_channel_zero_points().any()):  # symmetric rows have none, which would be 8 bytes each
+            parts["zero_point"] = weight.q_per_channel_zero_points()
     else:
         parts |= {"scale": torch.tensor(weight.q_scale(), dtype=torch.float64), "zero_point": torch.tensor(weight.q_zero_point())}
     if isinstance(module, PackedLinear) and module.bias() is not None:
@@ -83,10 +156,16 @@ def _unpack(module: Any) -> tuple[str, dict[str, Tensor]]:
     return kind, parts
 
 
+def _narrow(scale: Tensor) -> Tensor:
+    """Scales as float32 where that is exact, as it is for all that come from float32 weights."""
+    return scale.float() if torch.equal(scale.float().double(), scale.double()) else scale
+
+
 def _pack(kind: str, shape: nn.Module, parts: dict[str, Tensor]) -> nn.Module:
     """A packed module with the given weights; ``shape`` is the uninitialised float module it takes the place of."""
     if kind.endswith("-per-row"):
-        scale, zero_point = parts["scale"], parts["zero_point"]
+        scale = parts["scale"] if kind.startswith("embedding") else parts["scale"].double()
+        zero_point = parts.get("zero_point", torch.zeros(len(scale), dtype=torch.int64))
         weight = torch._make_per_channel_quantized_tensor(parts["int8"], scale, zero_point, 0)
     else:
         weight = torch._make_per_tensor_quantized_tensor(parts["int8"], float(parts["scale"]), int(parts["zero_point"]))

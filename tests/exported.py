@@ -1,0 +1,63 @@
+"""What the tests of every backend ask of an exported captioner."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vlmgate.artefacts import Captioner, build_artefact, load_artefact, load_processor, load_reference
+from vlmgate.backends.greedy import margins
+from vlmgate.datasets import scenes
+from vlmgate.datasets.coco import load_coco
+from vlmgate.datasets.draw import draw_scene
+from vlmgate.datasets.images import open_image
+from vlmgate.models import MODELS, family
+from vlmgate.spec import Model, Variant
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+NEAR = 1e-4  # logits nearer than this are as good as each other
+
+
+def pictures(number: int = 3) -> list[Any]:
+    return [draw_scene(scenes.sample_scene(seed))[0] for seed in range(number)]
+
+
+def same_as_transformers(captioner: Captioner, checkpoint: Path, model: Model) -> None:
+    """Token for token, at fixed and at open length, alone and in a batch; the lengths pass 16 on the way."""
+    theirs = Captioner(load_reference(checkpoint, model), load_processor(checkpoint), family(model.family), "cpu", torch.float32)
+    inputs = theirs.inputs(pictures())
+    assert torch.equal(captioner.inputs(pictures())["pixel_values"], inputs["pixel_values"])
+    for least, most in ((20, 20), (0, 24), (3, 5)):
+        expected = theirs.tokens(inputs, least=least, most=most)
+        assert torch.equal(captioner.tokens(inputs, least=least, most=most), expected)
+        alone = {"pixel_values": inputs["pixel_values"][:1]}
+        expected = theirs.tokens(alone, least=least, most=most)
+        assert torch.equal(captioner.tokens(alone, least=least, most=most), expected)
+    assert captioner.caption(pictures()) == theirs.caption(pictures())
+
+
+def differences(captioner: Captioner, theirs: Captioner, images: list[Any], most: int = 24) -> list[tuple[int, int, float]]:
+    """(image, position, distance of the two best logits there) of every caption that differs, where it first does."""
+    found = []
+    for number, image in enumerate(images):
+        inputs = theirs.inputs([image])
+        said, expected = (each.tokens(inputs, least=0, most=most)[0].tolist() for each in (captioner, theirs))
+        if said != expected:
+            position = next(at for at, pair in enumerate(zip(said, expected, strict=False)) if pair[0] != pair[1])
+            gap = margins(captioner.model, inputs["pixel_values"].numpy(), said[: position + 1])[position]
+            found.append((number, position, gap))
+    return found
+
+
+def same_on_the_evaluation_images(variant: Variant, folder: Path) -> None:
+    """scene-blip on its 320 images: equal, or different first where two words were as good as each other."""
+    model, checkpoint = MODELS["scene-blip"], FIXTURES / "models" / "scene-blip"
+    build_artefact(model, variant, checkpoint, folder)
+    theirs = Captioner(load_reference(checkpoint, model), load_processor(checkpoint), family(model.family), "cpu", torch.float32)
+    images = [open_image(example.image) for example in load_coco(FIXTURES / "scenes").examples]
+    found = differences(load_artefact(folder), theirs, images)
+    print(
+        f"{variant.name}: {len(images) - len(found)} of {len(images)} captions equal; image, position, gap of the others: {found}"
+    )
+    assert len(images) == 320
+    assert all(gap <= NEAR for _, _, gap in found), found

@@ -1,0 +1,162 @@
+"""Artefacts that are there already, gated by a real run: whole ones, and every way in which one can be broken."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from project import ROOT, Project
+from safetensors.torch import load_file, save_file
+from tiny import save_tiny_blip
+
+import vlmgate
+from vlmgate import spec
+from vlmgate.artefacts import figures, flaw
+from vlmgate.running.exporting import copy_out, prepare_one
+from vlmgate.spec import Model, Outcome, Variant, VlmgateError
+from vlmgate.variants import VARIANTS
+from vlmgate.variants.artefact import CARD, fingerprint, named
+
+Run = Callable[..., tuple[int, str, str]]
+NAMES = "shipped, plain, changed, gone"
+HEAD = f"""\
+schema: 1
+plugins: [tiny.py]
+settings: {{images: 4, timed_images: 2, rounds: 2, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}}
+variants:
+  shipped: {{artefact: ../shipped}}
+  plain: {{artefact: ../plain}}
+  changed: {{artefact: ../changed}}
+  gone: {{artefact: gone}}
+tiers:
+  default:
+    cases:
+      - {{models: [tiny], variants: [fp32, {NAMES}], datasets: [scenes]}}
+thresholds:
+  - {{cases: "*", metric: agreement, against: limit, at_least: 0.25, reason: the same captions}}
+  - {{cases: "*/shipped/*", metric: size, against: reference, floor: 0.05, reason: smaller}}
+  - {{cases: "*/plain/*", metric: size, against: reference, floor: 0.05, reason: an unmodified model is not smaller}}
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory, tiny_model: Model) -> Path:
+    """An export of the tiny model in INT8."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLMGATE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        made = prepare_one(tiny_model, VARIANTS["int8-dynamic"], Path(), threads=1)
+        return copy_out(made, tmp_path_factory.mktemp("export") / "shipped", "a card")
+
+
+@pytest.fixture
+def copied(shipped: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shipped, tmp_path / "copy"))
+
+
+def variant(folder: Path) -> Variant:
+    return named("mine", folder, "mine")
+
+
+@pytest.fixture(scope="module")
+def run(project: Project, shipped: Path, tiny_checkpoint: Path) -> spec.Run:
+    """A run over an export, a save_pretrained folder, an export that was changed, and a folder that is not there."""
+    shutil.copytree(shipped, project.root / "shipped")
+    shutil.copytree(tiny_checkpoint, project.root / "plain")
+    changed = shutil.copytree(shipped, project.root / "changed")
+    (changed / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    suite = project.suite("artefacts.yaml", HEAD)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.environment().items():
+            patch.setenv(name, value)
+        questions = ["size", "quality"]
+        return vlmgate.run(suite=suite, questions=questions, results=project.root / "elsewhere", progress=lambda line: None)
+
+
+def test_artefacts_are_gated_as_they_are(run: spec.Run, shipped: Path, tiny_checkpoint: Path) -> None:
+    found = {(v.case.split("/")[1], v.metric): v.outcome for v in run.verdicts if not v.case.startswith("tiny/fp32")}
+    assert found["shipped", "agreement"] == found["shipped", "size"] == found["plain", "agreement"] == Outcome.PASS
+    assert found["plain", "size"] == Outcome.FAIL
+    records = {record.variant: record for record in run.cases}
+    assert records["shipped"].recipe["sha256"] == fingerprint(shipped)
+    assert records["shipped"].exact["low_precision_kernels"] > 0 and "reloads" not in records["shipped"].exact
+    assert records["plain"].captions == records["fp32"].captions
+    reference, plain = records["fp32"].exact, records["plain"].exact
+    assert plain["parameters"] == reference["parameters"] and plain["low_precision_share"] == 0.0
+    weights = load_file(tiny_checkpoint / "model.safetensors")
+    assert plain["weight_bytes"] == sum(value.numel() * value.element_size() for value in weights.values())
+
+
+def test_a_changed_or_missing_artefact_fails_in_words(run: spec.Run) -> None:
+    records = {record.variant: record for record in run.cases}
+    assert records["changed"].failure and records["gone"].failure
+    assert "changed/tokenizer_config.json is not the one that was exported; export it again" in records["changed"].failure.message
+    assert "there is no folder" in records["gone"].failure.message and records["gone"].recipe["sha256"] == ""
+    failed = {v.case for v in run.verdicts if v.outcome is Outcome.FAIL}
+    assert failed >= {"tiny/changed/scenes", "tiny/gone/scenes"}
+
+
+def test_list_says_what_fails_here(run: spec.Run, vlmgate: Run) -> None:
+    status, out, _ = vlmgate("list", "--suite", "benchmarks/artefacts.yaml")
+    rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert status == 0 and rows["shipped"].split()[-2:] == ["runs", "here"]
+    assert "fails here: there is no folder" in rows["gone"] and "gone (fails here)" in out
+
+
+def test_a_whole_artefact_has_no_flaw(copied: Path) -> None:
+    assert flaw(variant(copied)) == "" == flaw(VARIANTS["fp32"])
+    (copied / "model.safetensors").write_bytes((copied / "model.safetensors").read_bytes()[:-1])
+    assert "is truncated" in flaw(variant(copied))
+    with pytest.raises(VlmgateError, match="is truncated"):
+        figures(variant(copied), "blip")
+    (copied / CARD).write_text("[]", encoding="utf-8")
+    assert "has artefact version None" in flaw(variant(copied))
+    (copied / CARD).unlink()
+    (copied / "config.json").unlink()
+    assert "is no artefact: it has neither vlmgate.json" in flaw(variant(copied))
+
+
+def test_one_bit_of_a_weight_is_seen(copied: Path) -> None:
+    content = bytearray((copied / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copied / "model.safetensors").write_bytes(content)
+    with pytest.raises(VlmgateError, match=r"model.safetensors is not the one that was exported"):
+        figures(variant(copied), "blip")
+    (copied / "vocab.txt").unlink(missing_ok=True)
+    card = json.loads((copied / CARD).read_text(encoding="utf-8"))
+    (copied / CARD).write_text(json.dumps({**card, "files": {**card["files"], "lost": ""}}), encoding="utf-8")
+    with pytest.raises(VlmgateError, match=r"lost is missing"):
+        figures(variant(copied), "blip")
+
+
+def test_another_family_is_refused(copied: Path) -> None:
+    with pytest.raises(VlmgateError, match="holds a blip model where llava was expected"):
+        figures(variant(copied), "llava")
+    with pytest.raises(VlmgateError, match="names no artefact"):
+        figures(VARIANTS["fp32"], "blip")
+
+
+def test_a_half_precision_folder_is_measured_as_stored(tmp_path: Path) -> None:
+    folder = save_tiny_blip(tmp_path / "half")
+    weights = {name: value.to(torch.bfloat16) for name, value in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}), encoding="utf-8")
+    found = figures(variant(folder), "blip")
+    assert 16.0 <= found["bits_per_weight"] < 17.0
+    assert len(vlmgate.load(folder).caption([ROOT / "fixtures" / "scenes" / "images" / "000000.jpg"], max_tokens=4)) == 1
+
+
+def test_a_torchao_folder_is_measured_as_stored(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    quantization = pytest.importorskip("torchao.quantization")
+    from transformers import AutoModelForImageTextToText, AutoProcessor, TorchAoConfig
+
+    folder = tmp_path / "weights-only"
+    config = TorchAoConfig(quantization.Int8WeightOnlyConfig())
+    model = AutoModelForImageTextToText.from_pretrained(tiny_checkpoint, dtype=torch.float32, quantization_config=config)
+    model.save_pretrained(folder)
+    AutoProcessor.from_pretrained(tiny_checkpoint, backend="pil").save_pretrained(folder)
+    found, plain = figures(variant(folder), "blip"), figures(variant(tiny_checkpoint), "blip")
+    assert found["low_precision_share"] > 0.3 and found["weight_bytes"] < 0.8 * plain["weight_bytes"]
+    assert found["parameters"] == plain["parameters"]

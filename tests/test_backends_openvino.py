@@ -1,0 +1,120 @@
+"""OpenVINO: FP32 graphs caption as transformers does, and artefacts come back the same."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from exported import differences, pictures, same_as_transformers, same_on_the_evaluation_images
+
+from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
+from vlmgate.backends.openvino import WEIGHTED, compress, executed
+from vlmgate.models import family
+from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.variants import VARIANTS
+
+FP32 = Variant("fp32-openvino", backend="openvino")
+pytestmark = pytest.mark.skipif(bool(cannot_run(FP32)), reason=cannot_run(FP32))
+
+
+def test_fp32_graphs_caption_as_transformers_does(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    exact = build_artefact(tiny_model, FP32, tiny_checkpoint, tmp_path / "a")
+    assert exact["reloads"] == 1.0
+    assert exact["low_precision_share"] == 0.0
+    assert exact["bits_per_weight"] == pytest.approx(32, abs=0.3)
+    assert exact["size"] == sum(file.stat().st_size for file in (tmp_path / "a").iterdir() if file.name != CARD)
+    same_as_transformers(load_artefact(tmp_path / "a"), tiny_checkpoint, tiny_model)
+
+
+@pytest.mark.slow
+def test_fp32_captions_of_the_evaluation_images_are_those_of_transformers(tmp_path: Path) -> None:
+    same_on_the_evaluation_images(VARIANTS["openvino-fp32"], tmp_path / "a")
+
+
+INT8, BF16 = VARIANTS["openvino-int8"], VARIANTS["openvino-bf16"]
+
+
+def in_int8(ran: list[tuple[str, str, str]], graph: str) -> Counter[bool]:
+    """How many products with a weight matrix of one graph ran in INT8 (True) and in floats (False)."""
+    return Counter(kernel.lower().endswith("i8") for where, kind, kernel in ran if where == graph and kind in WEIGHTED)
+
+
+def kernels(folder: Path) -> list[tuple[str, str, str]]:
+    captioner = load_artefact(folder)
+    captioner.caption(pictures(1))
+    return executed(captioner.model)
+
+
+def tables(folder: Path, vocabulary: int) -> list[tuple[str, str]]:
+    """Type and shape of every constant of the step with a row a word: embedding and output layer."""
+    layers = ElementTree.parse(folder / "step.xml").iter("data")
+    found = [(each.get("element_type", ""), each.get("shape", "")) for each in layers if each.get("offset")]
+    return [(kind, shape) for kind, shape in found if shape.startswith(f"{vocabulary}, ") and not shape.endswith(", 1")]
+
+
+def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    if why := cannot_run(INT8):
+        pytest.skip(why)
+    few = replace(
+        INT8, steps=tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3}) for step in INT8.steps)
+    )
+    exact = build_artefact(tiny_model, few, tiny_checkpoint, tmp_path / "a")
+    assert exact["reloads"] == 1.0
+    assert exact["low_precision_share"] > 0.8
+    assert {file.suffix for file in (tmp_path / "a").iterdir()} == {".json", ".xml", ".bin"}
+    ran = kernels(tmp_path / "a")
+    vision, image, text = (
+        2 * 4 + 1,
+        2 * 2,
+        2 * 6 + 2,
+    )  # products of two layers and the patches; keys and values; two layers and head
+    assert in_int8(ran, "encoder") == {True: vision + image}, ran
+    assert in_int8(ran, "step") == {True: text}, ran
+    assert exact["low_precision_kernels"] == 1.0
+    vocabulary = load_reference(tiny_checkpoint, tiny_model).config.text_config.vocab_size
+    assert [kind for kind, _ in tables(tmp_path / "a", vocabulary)] == ["i8"]
+
+
+def test_float_graphs_run_no_product_in_int8(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    exact = build_artefact(tiny_model, FP32, tiny_checkpoint, tmp_path / "a")
+    assert "low_precision_kernels" not in exact  # nothing was promised
+    ran = kernels(tmp_path / "a")
+    assert set(in_int8(ran, "encoder")) == set(in_int8(ran, "step")) == {False}, ran
+
+
+def test_int8_that_silently_runs_in_floats_is_found_out(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlmgate.backends.openvino.compress", lambda models, card, parameters, pixels: models)
+    exact = build_artefact(tiny_model, INT8, tiny_checkpoint, tmp_path / "a")
+    assert exact["low_precision_kernels"] == 0.0
+
+
+def test_bfloat16_really_runs(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    if why := cannot_run(BF16):
+        pytest.skip(why)
+    build_artefact(tiny_model, BF16, tiny_checkpoint, tmp_path / "a")
+    assert any("BF16" in kernel.upper() for _, kind, kernel in kernels(tmp_path / "a") if kind in WEIGHTED)
+
+
+def test_unknown_parameters_are_refused() -> None:
+    with pytest.raises(VlmgateError, match="known are static-int8 with static-int8 or int8"):
+        compress([None, None], {}, {"encoder": "int4"}, lambda number: iter([]))
+
+
+def test_other_weights_are_seen_as_captions_that_differ(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    """So that the comparison on the evaluation images can fail."""
+    build_artefact(tiny_model, FP32, tiny_checkpoint, tmp_path / "a")
+    loaded = load_reference(tiny_checkpoint, tiny_model)
+    kind, processor = family(tiny_model.family), load_processor(tiny_checkpoint)
+    theirs = Captioner(loaded, processor, kind, "cpu", torch.float32)
+    assert differences(load_artefact(tmp_path / "a"), theirs, pictures(2)) == []
+    with torch.no_grad():
+        loaded.text_decoder.cls.predictions.bias[7] += 100.0
+    found = differences(load_artefact(tmp_path / "a"), theirs, pictures(2))
+    assert [(number, position) for number, position, _ in found] == [(0, 0), (1, 0)]
+    assert all(gap > 0 for _, _, gap in found)

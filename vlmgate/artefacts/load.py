@@ -1,0 +1,98 @@
+"""Checkpoints and artefacts on disk → models in memory; nothing is loaded that was pickled."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.initialization import no_init_weights
+
+from vlmgate.artefacts.captioner import Captioner, load_processor
+from vlmgate.artefacts.pretrained import load_pretrained, read_model
+from vlmgate.artefacts.tensors import read_tensors
+from vlmgate.backends import TORCH, backend, greedy
+from vlmgate.models import family
+from vlmgate.models.decoding import check_decoding
+from vlmgate.spec import Model, Step, Variant, VlmgateError
+from vlmgate.variants import recipe
+from vlmgate.variants.artefact import CARD
+from vlmgate.variants.cast import DTYPES
+from vlmgate.variants.packed import restore
+from vlmgate.variants.shapes import differences, reshape
+
+ARTEFACT_VERSION = 3
+
+
+def load_reference(checkpoint: Path, model: Model) -> Any:
+    """The unmodified model in float32, on the CPU.
+
+    Raises:
+        VlmgateError: the checkpoint is of another family, lacks weights or cannot be loaded.
+    """
+    return read_model(checkpoint, model.name, model.family, torch.float32)
+
+
+def load_artefact(folder: Path, image_size: int | None = None, decoding: Mapping[str, Any] | None = None) -> Captioner:
+    """Load what `build_artefact` or ``save_pretrained`` wrote; weights of the former are copied into memory of their own
+    (aligned, private to this process).
+
+    Raises:
+        VlmgateError: the folder is not an artefact, was made by a newer vlmgate, or its family decodes only greedily.
+    """
+    if not (folder / CARD).exists() and (folder / "config.json").exists():
+        return load_pretrained(folder, image_size, decoding)
+    card = read_card(folder)
+    variant = variant_of(card["variant"])
+    if variant.backend != TORCH:
+        check_decoding(greedy.generate, decoding or {}, f"the backend {variant.backend}")
+        runner = backend(variant.backend).load(folder, card["graphs"], variant)
+        return _attached(Captioner(runner, load_processor(folder), greedy, "cpu", torch.float32, image_size), variant)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    with no_init_weights():
+        model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
+    tensors = read_tensors(folder / "model.safetensors")
+    reshape(model, card.get("shapes", {}), tensors)
+    if restore(model, tensors, card["layout"], card.get("engine", "")):
+        model.tie_weights()
+    model = model.to(variant.device).eval()
+    kind, dtype = family(card["family"]), DTYPES[variant.dtype]
+    check_decoding(kind.generate, decoding or {}, card["family"])
+    captioner = Captioner(model, load_processor(folder), kind, variant.device, dtype, image_size, decoding or {})
+    return _attached(captioner, variant)
+
+
+def _attached(captioner: Captioner, variant: Variant) -> Captioner:
+    """The captioner with what recipes attach to it when it is loaded."""
+    for step in variant.steps:
+        module = recipe(step.recipe)
+        if hasattr(module, "attach"):
+            module.attach(captioner, step.parameters)
+    return captioner
+
+
+def shapes_of(loaded: Any) -> dict[str, Any]:
+    """What the configuration of a model does not tell of its shapes (see `reshape`)."""
+    with torch.device("meta"), no_init_weights():
+        skeleton = AutoModelForImageTextToText.from_config(deepcopy(loaded.config), dtype=torch.float32)
+    return differences(loaded, skeleton)
+
+
+def read_card(folder: Path) -> Mapping[str, Any]:
+    """The card of an artefact; VlmgateError where there is none of this version."""
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise VlmgateError(f"{folder} is not an artefact ({CARD}: {error}); make it again by clearing the cache") from error
+    version = card.get("version") if isinstance(card, dict) else None
+    if version != ARTEFACT_VERSION:
+        raise VlmgateError(f"{folder} has artefact version {version!r}; this vlmgate reads {ARTEFACT_VERSION}: clear the cache")
+    return card
+
+
+def variant_of(card: Mapping[str, Any]) -> Variant:
+    """The variant from its JSON form."""
+    steps = tuple(Step(step["recipe"], step["parameters"]) for step in card["steps"])
+    return Variant(**{**card, "steps": steps})

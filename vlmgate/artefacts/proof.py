@@ -1,0 +1,77 @@
+"""What a reloaded artefact must show: the tokens it was saved with, and that it computes as its recipe promises."""
+
+import time
+from typing import Any
+
+import torch
+from PIL import Image
+
+from vlmgate.artefacts.captioner import Captioner
+from vlmgate.backends import TORCH, backend, promises_int8
+from vlmgate.spec import Variant
+from vlmgate.variants import recipe
+
+FULL = "aten::linear"  # a product in the type of its operands
+LOW = (  # operators that multiply 8 bits or fewer
+    "quantized::linear",
+    "onednn::qlinear",
+    "aten::_int_mm",
+    "aten::_weight_int8pack_mm",
+    "aten::_weight_int4pack_mm",
+    "aten::_dyn_quant_matmul",
+    "bitsandbytes::int8_linear_matmul",
+)
+NOT_A_PRODUCT = ("prepack", "unpack")
+
+
+def fixed_pixels(captioner: Captioner) -> dict[str, torch.Tensor]:
+    """Two seeded noise images of the size that the captioner takes."""
+    side = captioner.inputs([Image.new("RGB", (32, 32))])["pixel_values"].shape[-1]
+    pixels = torch.randn((2, 3, side, side), generator=torch.Generator().manual_seed(0))
+    return {"pixel_values": pixels.to(captioner.device, captioner.dtype)}
+
+
+def low_precision_kernels(captioner: Captioner) -> float:
+    """Share of the products with weight matrices that ran in 8 bits or fewer during one call, by their number (profiled)."""
+    inputs = fixed_pixels(captioner)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        captioner.tokens(inputs, least=2, most=2)
+    counts = {event.key: event.count for event in seen.key_averages()}
+    low = sum(n for key, n in counts.items() if key.startswith(LOW) and not any(word in key for word in NOT_A_PRODUCT))
+    every = low + counts.get(FULL, 0)
+    return low / every if every else 0.0
+
+
+def compile_seconds(captioner: Captioner) -> float:
+    """Seconds that the first call takes beyond a later one, with an empty compiler cache."""
+    from torch._inductor.utils import fresh_cache
+
+    inputs, seconds = fixed_pixels(captioner), []
+    with fresh_cache():
+        for _ in range(3):
+            began = time.perf_counter()
+            captioner.tokens(inputs, least=8, most=8)
+            seconds.append(time.perf_counter() - began)
+    return max(0.0, seconds[0] - min(seconds[1:]))
+
+
+def promised(variant: Variant, captioner: Captioner) -> dict[str, Any]:
+    """The figures that only a call can give, of the recipes and backends that promise something about it."""
+    if variant.backend != TORCH:
+        return _of_backend(variant, captioner)
+    modules = [recipe(step.recipe) for step in variant.steps]
+    found = {}
+    if any(getattr(module, "LOW_PRECISION_KERNELS", False) for module in modules):
+        found["low_precision_kernels"] = low_precision_kernels(captioner)
+    if any(getattr(module, "COMPILES", False) for module in modules):
+        found["compile_seconds"] = compile_seconds(captioner)
+    return found
+
+
+def _of_backend(variant: Variant, captioner: Captioner) -> dict[str, float]:
+    """What a backend says of a call, where its graphs are to be INT8 and it can tell."""
+    module = backend(variant.backend)
+    if not hasattr(module, "low_precision_kernels") or not promises_int8(variant):
+        return {}
+    captioner.tokens(fixed_pixels(captioner), least=2, most=2)
+    return {"low_precision_kernels": module.low_precision_kernels(captioner.model)}

@@ -1,0 +1,33 @@
+"""The registry of backends: runtimes other than torch that run a captioner as two exported graphs (imported when asked for)."""
+
+from importlib import import_module
+from typing import Any
+
+from vlmgate.spec import Variant
+
+TORCH = "torch"  # needs no module here
+BACKENDS: dict[str, str] = {
+    "onnx": "vlmgate.backends.onnx",
+    "openvino": "vlmgate.backends.openvino",
+}
+
+
+def backend(name: str) -> Any:
+    """The module of a backend.
+
+    It has ``VERSION`` (raised when its artefacts change), ``missing(variant) -> str``, ``versions() -> dict[str, str]``,
+    ``build(graphs, variant, folder, pixels) -> (exact metrics, runner)`` and ``load(folder, card) -> runner``, where a runner
+    is what `vlmgate.backends.greedy` decodes with and ``pixels(n)`` gives n training images to calibrate on. Optional is
+    ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in INT8.
+    """
+    return import_module(BACKENDS[name])
+
+
+def graph_parameters(variant: Variant) -> dict[str, Any]:
+    """Parameters of the variant's ``graph`` step, which says how the exported graphs are compressed; none: not at all."""
+    return dict(next((step.parameters for step in variant.steps if step.recipe == "graph"), {}))
+
+
+def promises_int8(variant: Variant) -> bool:
+    """Whether the variant's ``graph`` step asks for products in INT8."""
+    return any("int8" in str(value) for value in graph_parameters(variant).values())

@@ -1,0 +1,123 @@
+"""ONNX Runtime on the CPU: both graphs exported by torch, saved as ONNX files, run with the job's number of threads.
+
+Sources: https://docs.pytorch.org/docs/stable/onnx.html and https://onnxruntime.ai/docs/api/python/api_summary.html
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vlmgate.backends import graph_parameters
+from vlmgate.backends.calibration import Pixels
+from vlmgate.backends.onnx_int8 import quantize
+from vlmgate.backends.weights import weigh
+from vlmgate.models.graphs import Graphs
+from vlmgate.spec import Variant
+
+VERSION = 2
+FILES = ("encoder.onnx", "step.onnx")
+NEEDS = ("onnxruntime", "onnx", "onnxscript")  # the last two to export
+
+
+def missing(variant: Variant) -> str:
+    """Why this cannot run here, or an empty string."""
+    lacks = next((name for name in NEEDS if find_spec(name) is None), "")
+    return f"needs {lacks}: pip install 'vlmgate[onnx]'" if lacks else ""
+
+
+def versions() -> dict[str, str]:
+    """Versions that an artefact depends on."""
+    return {name: version(name) for name in NEEDS}
+
+
+def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
+    """Export both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
+    protos = export(graphs)
+    if graph_parameters(variant).get("weights") == "int8":
+        protos = [quantize(proto) for proto in protos]
+    models = [proto.SerializeToString() for proto in protos]
+    for name, model in zip(FILES, models, strict=True):
+        (folder / name).write_bytes(model)
+    return weigh(constants(protos)), Runner(models, graphs.card(), graph_parameters(variant))
+
+
+def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> "Runner":
+    """The runner of what `build` wrote."""
+    return Runner([str(folder / name) for name in FILES], card, graph_parameters(variant))
+
+
+def export(graphs: Graphs) -> list[Any]:
+    """Encoder and step as ONNX models in FP32, with named inputs and outputs and the batch left open."""
+    past, image, present = graphs.names()
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    length = torch.export.Dim("length", min=1, max=graphs.positions - 1)
+    held = ({0: batch, 2: length},) * len(past) + ({0: batch},) * len(image)
+    noise = torch.zeros(2, 3, graphs.side, graphs.side)
+    tokens, logits = ["ids", "position", *past, *image], ["logits", *present]
+    return [
+        _exported(graphs.encoder, (noise,), ["pixels"], image, ({0: batch},)),
+        _exported(graphs.step, graphs.example(), tokens, logits, ({0: batch}, {}, held)),
+    ]
+
+
+def _exported(module: Any, inputs: Any, names: list[str], given: list[str], shapes: Any) -> Any:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of axis names that follow from others
+        logger.setLevel(logging.ERROR)
+        try:
+            program = torch.onnx.export(
+                module, inputs, input_names=names, output_names=given, dynamic_shapes=shapes, dynamo=True, verbose=False
+            )
+        finally:
+            logger.setLevel(level)
+    assert program is not None  # torch: None only where a file name is given
+    return program.model_proto
+
+
+def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
+    """(bits a value, number of values) of the initialisers of the graphs."""
+    from onnx import numpy_helper
+
+    for model in models:
+        for initializer in model.graph.initializer:
+            values = numpy_helper.to_array(initializer)
+            yield 8 * values.itemsize, values.size
+
+
+class Runner:
+    """Both graphs in sessions of ONNX Runtime; caches are handed from step to step without a copy."""
+
+    def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        self.encoder, self.decoder = (
+            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]) for model in models
+        )
+        self.graphs, self.value = graphs, onnxruntime.OrtValue.ortvalue_from_numpy
+        self.names = [each.name for each in self.decoder.get_inputs()]
+
+    def look(self, pixels: np.ndarray) -> None:
+        """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
+        self.image = list(self.encoder.run_with_ort_values(None, {"pixels": self.value(pixels)}))
+        empty = [np.zeros((len(pixels), heads, 0, size), np.float32) for heads, size in self.graphs["caches"]]
+        self.past = [self.value(past) for past in empty]
+
+    def step(self, ids: np.ndarray, position: int) -> np.ndarray:
+        """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
+        given = [self.value(ids[:, None]), self.value(np.array([position])), *self.past, *self.image]
+        logits, *self.past = self.decoder.run_with_ort_values(None, dict(zip(self.names, given, strict=True)))
+        return np.array(logits.numpy())

@@ -30,8 +30,8 @@ def test_what_costs_is_better_lower_and_what_counts_is_better_higher() -> None:
     assert not lower & {"bleu_4", "cider", "rouge_l", "agreement", "sparsity", "low_precision_share"}
 
 
-def test_bytes_and_seconds_are_the_only_units() -> None:
-    assert {metric.unit for metric in METRICS.values()} == {"s", "B", ""}
+def test_bytes_seconds_and_joules_are_the_only_units() -> None:
+    assert {metric.unit for metric in METRICS.values()} == {"s", "B", "J", ""}
 
 
 def test_counts_and_bytes_on_disk_need_no_statistics() -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 from record_samples import ENVIRONMENT, KEY, child, make_run, record, verdict
 
-from vlmgate.record.baselines import baseline_path, load_baselines, nearest, promote
+from vlmgate.record.baselines import add_occasion, baseline_path, load_baselines, nearest, promote
 from vlmgate.record.files import locked, write_run
-from vlmgate.spec import Environment, Failure, Outcome, Run, VlmgateError
+from vlmgate.spec import Environment, Failure, Outcome, Question, Run, Settings, VlmgateError
 
-BLOCKS = {"blip/int8/scenes": {"speedup": (0.1, 0.2 + 0.1, 0.2)}}
+BLOCKS = {"blip/int8/scenes": {"speedup": (0.1, 0.2 + 0.1, 0.2) * 8}}
 BOTH = ["blip/fp32/scenes", "blip/int8/scenes"]
 
 
@@ -45,7 +46,7 @@ def test_what_is_promoted_comes_back(tmp_path: Path) -> None:
 
 def test_the_history_keeps_levels_of_all_and_the_making_of_the_newest(tmp_path: Path) -> None:
     for reason, blocks in (("first", (0.1, 0.3)), ("second", (0.5,))):
-        put(make_run(name=reason), tmp_path, reason=reason, block_values={"blip/int8/scenes": {"speedup": blocks}})
+        put(make_run(name=reason), tmp_path, reason=reason, block_values={"blip/int8/scenes": {"speedup": blocks}}, force=True)
     first, second = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
     assert (first["reason"], first["run"], second["reason"], second["run"]) == ("first", "first", "second", "second")
     assert first["levels"]["speedup"] == {"mean": 0.2, "sd": pytest.approx(0.2 / math.sqrt(2)), "n": 2}
@@ -55,12 +56,23 @@ def test_the_history_keeps_levels_of_all_and_the_making_of_the_newest(tmp_path: 
     assert second["made_with"]["recipe"] == make_run().cases[1].recipe
 
 
+def test_a_promotion_with_other_settings_or_images_says_so(tmp_path: Path) -> None:
+    """The levels before it are levels of something else: judging drops them from the sustained level."""
+    run = make_run()
+    batched = tuple(replace(case, settings=replace(case.settings, batch=3)) for case in run.cases)
+    for each in (run, run, replace(run, cases=batched), replace(run, cases=batched, datasets={"scenes": "e" * 64})):
+        put(each, tmp_path, force=True)
+    history = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
+    assert [entry.get("other") for entry in history] == [None, None, ["batch"], ["images (dataset sha256)"]]
+    assert all("levels" in entry for entry in history), "kept for whoever reads the history"
+
+
 def test_the_files_review_well(tmp_path: Path) -> None:
     path = put(make_run(), tmp_path)[2]
     text = path.read_text()
     data = json.loads(text)
     assert list(data) == sorted(data) and list(data["settings"]) == sorted(data["settings"])
-    assert '    "speedup": [0.1, 0.30000000000000004, 0.2]\n' in text and "ein roter Würfel" in text
+    assert '    "speedup": [0.1, 0.30000000000000004, 0.2, 0.1' in text and "ein roter Würfel" in text
     put(make_run(), tmp_path)
     again = path.read_text().splitlines()
     changed = [line for line in text.splitlines() if line not in again]
@@ -225,7 +237,7 @@ from pathlib import Path
 from vlmgate.record import promote, read_run
 from vlmgate.spec import VlmgateError
 try:
-    promote(read_run(Path(sys.argv[1])), Path(sys.argv[2]), cases=None, reason="big", force=False, block_values={})
+    promote(read_run(Path(sys.argv[1])), Path(sys.argv[2]), cases=None, reason="big", force=True, block_values={})
 except VlmgateError as error:
     print(error)
 """
@@ -252,7 +264,7 @@ def replace(*paths):
         os.kill(os.getpid(), signal.SIGKILL)
     done.append(real(*paths))
 Path.replace = replace
-promote(make_run(name="new"), Path(sys.argv[1]), cases=None, reason="second", force=False, block_values={})
+promote(make_run(name="new"), Path(sys.argv[1]), cases=None, reason="second", force=True, block_values={})
 """
 
 
@@ -309,3 +321,127 @@ def test_a_promotion_that_waits_too_long_says_for_whom(tmp_path: Path) -> None:
 
 def test_the_path_of_a_case(tmp_path: Path) -> None:
     assert baseline_path(tmp_path, "env", "m/v/d:1") == tmp_path / "env" / "m" / "v" / "d@1.json"
+
+
+TIME = "time_per_caption"
+
+
+def timed(mean: float, n: int = 24) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Block values of the INT8 case around ``mean``: ± 0.01 in turn."""
+    return {"blip/int8/scenes": {TIME: tuple(mean + 0.01 * (-1) ** i for i in range(n))}}
+
+
+def test_too_few_blocks_are_refused_with_the_way_to_more(tmp_path: Path) -> None:
+    with pytest.raises(VlmgateError, match=r"blip/int8/scenes \(6 blocks of time_per_caption where 24 are needed.*--top-up"):
+        put(make_run(), tmp_path, block_values=timed(0.1, 6))
+    put(make_run(), tmp_path, block_values=timed(0.1, 6), force=True)
+    (entry,) = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
+    assert entry["forced"] and entry["unfit"] == ["6 blocks of time_per_caption where 24 are needed, which --top-up measures"]
+    put(make_run(), tmp_path, block_values=timed(0.1))
+    history = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
+    assert [entry.get("unfit", []) == [] for entry in history] == [False, True]  # the mark stays
+
+
+def test_a_case_that_was_not_timed_needs_no_blocks(tmp_path: Path) -> None:
+    put(make_run(record("int8", questions=(Question.SIZE,))), tmp_path, block_values={})
+    assert not load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].forced
+
+
+def test_a_run_that_measured_less_does_not_replace_one_that_measured_more(tmp_path: Path) -> None:
+    put(make_run(), tmp_path, block_values=timed(0.1))
+    for case, block_values, lost in (
+        (record("int8", questions=(Question.SIZE,)), {}, TIME),
+        (record("int8", scores={}), timed(0.1), "cider"),
+        (record("int8", memory={}), timed(0.1), "peak"),
+    ):
+        with pytest.raises(VlmgateError, match=f"it did not measure {lost}, which the baseline holds"):
+            put(make_run(case), tmp_path, block_values=block_values)
+
+
+def test_what_others_know_makes_a_case_unfit_too(tmp_path: Path) -> None:
+    doubt = {"blip/int8/scenes": ["the placebo moved"]}
+    with pytest.raises(VlmgateError, match=r"blip/int8/scenes \(the placebo moved\)"):
+        put(make_run(), tmp_path, also_unfit=doubt)
+    put(make_run(), tmp_path, also_unfit=doubt, force=True)
+    assert load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history[-1]["unfit"] == ["the placebo moved"]
+
+
+def occasion(root: Path, name: str, mean: float, **changes: Any) -> list[Path]:
+    options: dict[str, Any] = {"cases": ["*/int8/*"], "block_values": timed(mean, 6), **changes}
+    return add_occasion(make_run(name=name), root, **options)
+
+
+def test_occasions_give_the_spread_between_runs_and_replace_nothing(tmp_path: Path) -> None:
+    put(make_run(), tmp_path, block_values=timed(0.10))
+    before = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    assert (before.between_sd, before.between_runs, before.tier) == (None, 0, "smoke")
+    means = (0.12, 0.08, 0.14, 0.06)
+    for number, mean in enumerate(means):
+        assert occasion(tmp_path, f"again{number}", mean) == [tmp_path / ENVIRONMENT.name / "blip/int8/scenes.json"]
+    after = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    assert (after.blocks, after.run, after.history) == (before.blocks, before.run, before.history)
+    assert [entry["of"] for entry in after.occasions] == [before.run] * 4
+    within = 0.01**2 * 24 / 23  # of block values; a run of six shows six fifths of it
+    noise = (within * 23 + 4 * 5 * 0.01**2 * 6 / 5) / 43 * (1 / 24 + 4 / 6) / 5
+    assert after.between_runs == 5
+    assert after.between_sd == pytest.approx(math.sqrt(statistics.variance((0.10, *means)) - noise), rel=1e-9)
+
+
+def test_a_promotion_carries_occasions_on_and_is_not_mixed_with_what_came_before(tmp_path: Path) -> None:
+    put(make_run(name="old"), tmp_path, block_values=timed(0.1))
+    occasion(tmp_path, "again", 0.12)
+    one = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    put(make_run(name="new"), tmp_path, block_values=timed(0.9))  # a change, which is no spread between runs
+    two = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    assert (two.between_sd, two.between_runs, two.occasions) == (one.between_sd, 2, one.occasions)
+    occasion(tmp_path, "again of new", 0.92)
+    three = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    assert three.between_runs == 3 and three.between_sd == pytest.approx(one.between_sd, rel=1e-9)
+
+
+def test_what_is_no_other_occasion_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VlmgateError, match="it has no baseline yet: promote a run first"):
+        occasion(tmp_path, "early", 0.1)
+    put(make_run(name="first"), tmp_path, block_values=timed(0.1))
+    occasion(tmp_path, "again", 0.1)
+    path = tmp_path / ENVIRONMENT.name / "blip/int8/scenes.json"
+    before = path.read_bytes()
+    crash = record("int8", failure=Failure("int8", "loading", "SIGSEGV", "crashed"))
+    for changes, words in (
+        ({"run": make_run(name="again")}, "this run counts already"),
+        ({"run": make_run(name="first")}, "this run counts already"),
+        ({"run": make_run(record("int8", settings=Settings(threads=2)))}, "it was measured with other threads"),
+        ({"run": make_run(datasets={"scenes": "e" * 64})}, "with other images"),
+        ({"run": make_run(crash)}, "SIGSEGV while loading"),
+        ({"run": make_run(status="interrupted")}, "the run is interrupted"),
+        ({"block_values": timed(0.1, 1)}, "it has fewer than 2 blocks"),
+        ({"also_unlike": {"blip/int8/scenes": ["torch 1 → 2"]}}, "torch 1 → 2"),
+    ):
+        options: dict[str, Any] = {"run": make_run(name="x"), "cases": ["*/int8/*"], "block_values": timed(0.1, 6), **changes}
+        with pytest.raises(VlmgateError, match=words):
+            add_occasion(root=tmp_path, **options)
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_missed_a_line_is_an_occasion_all_the_same(tmp_path: Path) -> None:
+    put(make_run(name="first"), tmp_path, block_values=timed(0.1))
+    slow = make_run(name="slow", verdicts=(verdict("blip/int8/scenes", Outcome.FAIL),))
+    assert add_occasion(slow, tmp_path, cases=["*/int8/*"], block_values=timed(-0.1, 6))
+
+
+def test_a_level_edited_into_nonsense_is_named(tmp_path: Path) -> None:
+    path = put(make_run(name="first"), tmp_path, block_values=timed(0.1))[2]
+    history = json.loads(path.read_text())["history"]
+    history[0]["levels"][TIME]["mean"] = "nan"
+    edit(path, history=history)
+    with pytest.raises(VlmgateError, match="the baseline of blip/int8/scenes holds a level that is none"):
+        occasion(tmp_path, "again", 0.1)
+
+
+def test_the_committed_baselines_of_before_are_read() -> None:
+    """They have six blocks and none of the newer fields."""
+    root = Path(__file__).parents[1] / "baselines"
+    for path in sorted(root.glob("*/environment.json")):
+        stored = json.loads(path.read_text())
+        found = load_baselines(root, Environment(stored["key"], stored["info"], stored["name"]))
+        assert found and all(baseline.history for baseline in found.values())

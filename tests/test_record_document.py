@@ -108,7 +108,17 @@ def test_schema_is_one_and_names_exactly_the_fields(kind: str) -> None:
         assert [name for name in part["properties"] if name != "schema"] == [field.name for field in fields(cls)]
         needed = {field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING}
         assert set(part["required"]) - {"schema"} == needed
-    run = {spec.Run, spec.CaseRecord, spec.Block, spec.Verdict, spec.Estimate, spec.Failure, spec.Settings, spec.Environment}
+    run = {
+        spec.Run,
+        spec.Other,
+        spec.CaseRecord,
+        spec.Block,
+        spec.Verdict,
+        spec.Estimate,
+        spec.Failure,
+        spec.Settings,
+        spec.Environment,
+    }
     assert seen == (run if kind == "run" else {spec.Baseline, spec.Settings})
 
 

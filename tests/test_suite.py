@@ -22,8 +22,9 @@ from vlmgate.spec import (
     Threshold,
     Variant,
     VlmgateError,
+    Waiver,
 )
-from vlmgate.suite import Suite, Waiver, load_plugin, load_suite, reference_of
+from vlmgate.suite import Suite, load_plugin, load_suite, reference_of
 
 MODELS = {name: Model(name, "blip", Source.FIXTURE, "here", {}) for name in ("scene-blip", "blip-base")}
 VARIANTS = {
@@ -85,6 +86,28 @@ def test_settings_of_an_entry_go_before_those_of_its_tier_and_of_the_file(suite:
     assert isinstance(full.batch, int)
 
 
+def test_decoding_is_a_setting(tmp_path: Path) -> None:
+    text = GOOD.replace("image_size: null, batch: 2.0", "top_k: 5, temperature: 0.7, seed: 3")
+    settings = load(tmp_path, text).tier("full").cases[0].settings
+    assert (settings.beams, settings.top_k, settings.temperature, settings.seed) == (1, 5, 0.7, 3)
+    text = GOOD.replace("image_size: null, batch: 2.0", "beams: 4")
+    assert load(tmp_path, text).tier("full").cases[0].settings.beams == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("beams: 4, top_k: 5", "beams: 4 and top_k: 5 exclude each other, set one of them"),
+        ("temperature: 0.7", "temperature and seed are those of sampling, set top_k too or leave them out"),
+        ("seed: 1, beams: 2", "temperature and seed are those of sampling"),
+        ("top_k: 5, temperature: 0", "temperature"),
+    ],
+)
+def test_settings_that_make_no_decoding_are_refused(tmp_path: Path, settings: str, sentence: str) -> None:
+    with pytest.raises(VlmgateError, match=sentence):
+        load(tmp_path, GOOD.replace("image_size: null, batch: 2.0", settings))
+
+
 def test_questions_are_all_four_unless_listed(suite: Suite) -> None:
     scene, *_, base = suite.tier("smoke").cases
     assert scene.questions == tuple(Question)
@@ -116,6 +139,14 @@ def test_thresholds_and_waivers_are_typed(suite: Suite) -> None:
 @pytest.mark.parametrize(("written", "line"), [("3%", 0.03), ('"3 %"', 0.03), ("0.03", 0.03), ("0", 0.0), ("2.5%", 0.025)])
 def test_a_tolerance_is_a_number_or_a_percentage(tmp_path: Path, written: str, line: float) -> None:
     assert load(tmp_path, changed("tolerance: 3%", f"tolerance: {written}")).thresholds[1].line == pytest.approx(line, abs=1e-15)
+
+
+@pytest.mark.parametrize(("written", "catch"), [("10%", 0.1), ("0.08", 0.08)])
+def test_the_change_that_a_tolerance_is_to_catch(tmp_path: Path, written: str, catch: float) -> None:
+    assert load(tmp_path, changed("tolerance: 3%", f"tolerance: 3%, catch: {written}")).thresholds[1].catch == pytest.approx(
+        catch
+    )
+    assert load(tmp_path, GOOD).thresholds[1].catch is None
 
 
 def test_a_later_threshold_refines_an_earlier_one_of_the_same_metric_and_comparison(tmp_path: Path) -> None:
@@ -256,6 +287,9 @@ WRONG = {
     "wrong direction, higher": (changed("at_least: 4.5", "at_most: 4.5"), 30, ["higher is better", "'at_least'", "at_most"]),
     "tolerance of 300 %": (changed("tolerance: 3%", "tolerance: 3"), 28, ["thresholds[1].tolerance", "`3`", "3%"]),
     "negative tolerance": (changed("tolerance: 3%", "tolerance: -3%"), 28, ["thresholds[1].tolerance", "`-3%`"]),
+    "catch below tolerance": (changed("tolerance: 3%", "tolerance: 3%, catch: 2%"), 28, ["thresholds[1].catch", "`2%`", "0.03"]),
+    "catch of a floor": (changed("floor: 1.05", "floor: 1.05\n    catch: 3%"), 27, ["thresholds[0].catch", "tolerance"]),
+    "catch of no number": (changed("tolerance: 3%", "tolerance: 3%, catch: much"), 28, ["thresholds[1].catch", "`much`"]),
     "no date": (changed("2027-01-31", "soon"), 32, ["waivers[0].until", "`soon`", "2027-01-31"]),
     "waiver matches nothing": (
         changed("blip-base/bf16/*", "blip-base/bf17/*"),
@@ -376,3 +410,27 @@ def test_a_suite_is_read_without_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path / "suite.yaml")], capture_output=True, text=True, check=True
     )
     assert done.stdout == "VlmgateError\n"
+
+
+# artefacts
+
+PLACE = "  pruned: {l1: {amount: 0.3}}\n"
+
+
+def test_an_artefact_is_a_variant_by_its_folder(tmp_path: Path) -> None:
+    variant = load(tmp_path, changed(PLACE, PLACE + "  mine: {artefact: ../x/shipped}\n")).variants["mine"]
+    assert variant.steps == (Step("artefact", {"folder": str((tmp_path.parent / "x" / "shipped").resolve())}),)
+    assert variant.about == "the artefact in ../x/shipped, as it is"
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("fp32: {artefact: x}", "variants.fp32: 'fp32' must be a new name"),
+        ("a/b: {artefact: x}", "variants.a/b: 'a/b' must be a new name"),
+        ("mine: {artefact: x, l1: {amount: 1}}", "variants.mine.l1: an artefact is measured as it is"),
+        ("mine: {artefact: 3}", "variants.mine.artefact: expected a text that is not blank, got `3`"),
+    ],
+)
+def test_mistakes_about_artefacts(tmp_path: Path, entry: str, sentence: str) -> None:
+    assert sentence in refusal(tmp_path, changed(PLACE, f"{PLACE}  {entry}\n"))

@@ -4,6 +4,7 @@ from vlmgate.spec import Better, Metric, Question
 
 _HIGHER, _LOWER = Better.HIGHER, Better.LOWER
 _LATENCY, _MEMORY, _SIZE, _QUALITY = Question.LATENCY, Question.MEMORY, Question.SIZE, Question.QUALITY
+_ENERGY = Question.ENERGY
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -13,9 +14,11 @@ METRICS: dict[str, Metric] = {
         Metric("parameters", "", _LOWER, _SIZE, "", exact=True),
         Metric("bits_per_weight", "", _LOWER, _SIZE, "", exact=True),  # 8 × bytes of all tensors ÷ weights
         Metric("low_precision_share", "", _HIGHER, _SIZE, "", exact=True),  # weights in 8 bits or fewer
+        Metric("low_precision_kernels", "", _HIGHER, _SIZE, "", exact=True),  # share of products that ran so
         Metric("sparsity", "", _HIGHER, _SIZE, "", exact=True),  # share of zero weights
         Metric("peak_memory", "B", _LOWER, _MEMORY, "reduction", exact=False),  # resident set of the worker
         Metric("heap_peak", "B", _LOWER, _MEMORY, "reduction", exact=False),  # allocations seen by memray
+        Metric("energy_per_caption", "J", _LOWER, _ENERGY, "reduction", exact=False),  # above the idle power
         Metric("bleu_1", "", _HIGHER, _QUALITY, "retention", exact=False),
         Metric("bleu_2", "", _HIGHER, _QUALITY, "retention", exact=False),
         Metric("bleu_3", "", _HIGHER, _QUALITY, "retention", exact=False),

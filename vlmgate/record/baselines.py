@@ -4,18 +4,21 @@
 """
 
 import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from vlmgate.record.codec import to_json
 from vlmgate.record.document import SCHEMA_VERSION, check, check_version, layout, read_document
 from vlmgate.record.environment import differences
 from vlmgate.record.files import TEMPORARY, locked, read_as, safe_name, write_together
-from vlmgate.spec import Baseline, CaseRecord, Environment, Outcome, Run, VlmgateError
+from vlmgate.record.fitness import other_than, unfit, unlike
+from vlmgate.record.occasions import levels, with_occasion, with_spread
+from vlmgate.spec import Baseline, CaseRecord, Environment, Run, VlmgateError
 
 ENVIRONMENT_FILE = "environment.json"
 LOCK_FILE = ".promote.lock"
@@ -33,32 +36,90 @@ def promote(
     reason: str,
     force: bool,
     block_values: BlockValues,
+    also_unfit: Mapping[str, Sequence[str]] = MappingProxyType({}),
     patience: float = PATIENCE,
 ) -> list[Path]:
     """Make the values of a run the baselines of its environment; returns the files written, environment.json first.
 
     ``cases`` are shell patterns of case ids (None: all that were measured). ``block_values`` maps case id → metric → block values
-    (natural logarithms). A case that failed, or is unresolved, or whose run was interrupted is refused, and with it the
-    whole promotion; ``force`` takes it and marks it. Nothing is written unless everything is. Raises VlmgateError.
+    (natural logarithms). A case that failed, is unresolved, was timed in too few blocks (`fitness`) or is in ``also_unfit`` (case
+    id → phrases) is refused, and with it the whole promotion; ``force`` takes it and marks it for ever. History, occasions and
+    the spread between runs are carried on. Nothing is written unless everything is. Raises VlmgateError.
     """
-    chosen = _choose(run, cases)
-    problems = {record.id: found for record in chosen if (found := _problems(run, record))}
-    if problems and not force:
-        listed = "; ".join(f"{case} ({', '.join(found)})" for case, found in problems.items())
-        raise VlmgateError(f"run {run.name} is not promoted: {listed}; leave these out with --cases, or take them with --force")
+    records = chosen(run, cases)
+    with _changing(root, run, patience) as folder:
+        contents: dict[Path, str | bytes] = {folder / ENVIRONMENT_FILE: _environment_text(run.environment)}
+        problems: dict[str, list[str]] = {}
+        for record in records:
+            path, old = _stored(root, run, record)
+            values = {metric: tuple(block) for metric, block in block_values.get(record.id, {}).items()}
+            if found := [*unfit(run, record, values, old), *also_unfit.get(record.id, ())]:
+                problems[record.id] = found
+            contents[path] = text_of(_baseline(run, record, values, reason, found, old), path)
+        if problems and not force:
+            raise VlmgateError(
+                f"run {run.name} is not promoted: {listed(problems)}; leave these out with --cases, or take them with --force"
+            )
+        return write_together(contents)
+
+
+def add_occasion(
+    run: Run,
+    root: Path,
+    *,
+    cases: Sequence[str] | None,
+    block_values: BlockValues,
+    also_unlike: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    patience: float = PATIENCE,
+) -> list[Path]:
+    """Let a run of unchanged things count for the spread between runs; the baselines themselves stay. Returns the files written.
+
+    Every chosen case needs a baseline of the same settings and images; ``also_unlike`` maps case id → phrases of what else is not
+    as it was promoted. Nothing is written unless everything is. Raises VlmgateError.
+    """
+    records = chosen(run, cases)
+    with _changing(root, run, patience):
+        contents: dict[Path, str | bytes] = {}
+        problems: dict[str, list[str]] = {}
+        for record in records:
+            path, old = _stored(root, run, record)
+            values = block_values.get(record.id, {})
+            found = [*unlike(run, record, values, old), *also_unlike.get(record.id, ())]
+            if found or old is None:
+                problems[record.id] = found
+            elif values:
+                contents[path] = text_of(with_occasion(old, run.name, commit_of(run), levels(values)), path)
+        if problems:
+            raise VlmgateError(f"run {run.name} is no other occasion: {listed(problems)}; leave these out with --cases")
+        if not contents:
+            raise VlmgateError(f"run {run.name} timed none of these cases, so it says nothing of the spread between runs")
+        return write_together(contents)
+
+
+@contextmanager
+def _changing(root: Path, run: Run, patience: float) -> Iterator[Path]:
+    """The folder of the run's environment, held against other promotions and swept of what a killed one left."""
     folder = root / safe_name(run.environment.name)
     with locked(root / LOCK_FILE, patience):
         _sweep(folder)
-        contents: dict[Path, str | bytes] = {folder / ENVIRONMENT_FILE: _environment_text(run.environment)}
-        for record in chosen:
-            path = baseline_path(root, run.environment.name, record.id)
-            old = _read_baseline(root, path, run.environment.name) if path.exists() else None
-            values = {metric: tuple(block) for metric, block in block_values.get(record.id, {}).items()}
-            baseline = _baseline(run, record, values, reason, record.id in problems, old)
-            data = {"schema": SCHEMA_VERSION, **to_json(baseline)}
-            check(data, "baseline", path)
-            contents[path] = layout(data, indent=2, sort=True)
-        return write_together(contents)
+        yield folder
+
+
+def _stored(root: Path, run: Run, record: CaseRecord) -> tuple[Path, Baseline | None]:
+    path = baseline_path(root, run.environment.name, record.id)
+    return path, _read_baseline(root, path, run.environment.name) if path.exists() else None
+
+
+def text_of(baseline: Baseline, path: Path) -> str:
+    """A baseline as its file holds it, checked against the schema."""
+    data = {"schema": SCHEMA_VERSION, **to_json(baseline)}
+    check(data, "baseline", path)
+    return layout(data, indent=2, sort=True)
+
+
+def listed(problems: Mapping[str, Sequence[str]]) -> str:
+    """Cases with what is wrong with them, in one line."""
+    return "; ".join(f"{case} ({', '.join(found)})" for case, found in problems.items())
 
 
 def baseline_path(root: Path, environment: str, case: str) -> Path:
@@ -67,44 +128,34 @@ def baseline_path(root: Path, environment: str, case: str) -> Path:
     return root.joinpath(safe_name(environment), *names[:-1], names[-1] + ".json")
 
 
-def _choose(run: Run, patterns: Sequence[str] | None) -> list[CaseRecord]:
+def chosen(run: Run, patterns: Sequence[str] | None) -> list[CaseRecord]:
     """The measured cases that match; a pattern that matches none of them is an error, as is a run that measured nothing."""
     measured = [record for record in run.cases if not record.skip]
     for pattern in patterns or ():
         if not any(fnmatchcase(record.id, pattern) for record in measured):
             known = ", ".join(record.id for record in measured) or "none"
             raise VlmgateError(f"no measured case of run {run.name} matches {pattern!r}; measured are: {known}")
-    chosen = [r for r in measured if patterns is None or any(fnmatchcase(r.id, pattern) for pattern in patterns)]
-    if not chosen:
+    fitting = [r for r in measured if patterns is None or any(fnmatchcase(r.id, pattern) for pattern in patterns)]
+    if not fitting:
         raise VlmgateError(f"run {run.name} has no measured case to promote; run the suite first, or give other --cases")
-    return chosen
-
-
-def _problems(run: Run, record: CaseRecord) -> list[str]:
-    """Why a case is not fit to be a baseline, as phrases."""
-    found = [] if run.status == "complete" else [f"the run is {run.status}"]
-    if record.failure:
-        found.append(f"{record.failure.kind} while {record.failure.stage}")
-    bad = (Outcome.FAIL, Outcome.UNRESOLVED)
-    found += [f"{v.outcome} {v.metric} against {v.against}" for v in run.verdicts if v.case == record.id and v.outcome in bad]
-    return list(dict.fromkeys(found))
+    return fitting
 
 
 def _baseline(
-    run: Run, record: CaseRecord, values: dict[str, tuple[float, ...]], reason: str, forced: bool, old: Baseline | None
+    run: Run, record: CaseRecord, values: dict[str, tuple[float, ...]], reason: str, problems: list[str], old: Baseline | None
 ) -> Baseline:
     for metric, block in values.items():
         if not all(map(math.isfinite, block)):
             raise VlmgateError(f"{record.id} is not promoted: its block values of {metric} are not all finite; measure it again")
     if record.dataset not in run.datasets:
         raise VlmgateError(f"{record.id} is not promoted: run {run.name} has no sha256 of the dataset {record.dataset}")
-    info = run.environment.info
-    commit = str(info.get("commit", "")) + ("-dirty" if info.get("dirty") else "")
-    promoted = datetime.now(UTC).isoformat(timespec="seconds")
+    commit, promoted, forced = commit_of(run), datetime.now(UTC).isoformat(timespec="seconds"), bool(problems)
     entry = {"run": run.name, "commit": commit, "promoted": promoted, "reason": reason, "forced": forced}
-    entry |= {"levels": _levels(values), "made_with": _made_with(run, record)}
+    entry |= {"unfit": problems} if problems else {}
+    entry |= {"other": other} if old and (other := other_than(run, record, old)) else {}
+    entry |= {"levels": levels(values), "made_with": _made_with(run, record)}
     past = ({name: value for name, value in item.items() if name != "made_with"} for item in (old.history if old else ()))
-    return Baseline(
+    made = Baseline(
         case=record.id,
         environment=run.environment.name,
         run=run.name,
@@ -120,16 +171,16 @@ def _baseline(
         scores=record.scores,
         captions=record.captions,
         history=(*past, entry),
+        tier=run.tier,
+        occasions=old.occasions if old else (),
     )
+    return with_spread(made)
 
 
-def _levels(values: Mapping[str, tuple[float, ...]]) -> dict[str, Any]:
-    """Mean, standard deviation and number of the block values: what the sustained level over promotions is made from."""
-    return {
-        metric: {"mean": statistics.fmean(block), "sd": statistics.stdev(block) if len(block) > 1 else None, "n": len(block)}
-        for metric, block in values.items()
-        if block
-    }
+def commit_of(run: Run) -> str:
+    """Commit that a run was made at, with -dirty where files had changed."""
+    info = run.environment.info
+    return str(info.get("commit", "")) + ("-dirty" if info.get("dirty") else "")
 
 
 def _made_with(run: Run, record: CaseRecord) -> dict[str, Any]:
@@ -187,6 +238,19 @@ def nearest(root: Path, environment: Environment) -> dict[str, list[str]]:
         except VlmgateError as error:
             found[path.parent.name] = [str(error)]
     return dict(sorted(found.items(), key=lambda item: (len(item[1]), item[0])))
+
+
+def find_environment(root: Path, which: str) -> Environment:
+    """The stored environment that ``which`` means: the name of a folder under ``root``, its path, or that of a file in it.
+
+    Raises VlmgateError naming the environments that are stored.
+    """
+    for start in (root / which, Path(which)):
+        for folder in (start, *start.parents)[:4]:  # a case's file lies three folders below
+            if start.exists() and (folder / ENVIRONMENT_FILE).is_file():
+                return _read_environment(folder / ENVIRONMENT_FILE)
+    known = ", ".join(path.parent.name for path in sorted(root.glob(f"*/{ENVIRONMENT_FILE}"))) or "none"
+    raise VlmgateError(f"no stored environment {which!r} in {root}; known are: {known}")
 
 
 def _read_baseline(root: Path, path: Path, environment: str) -> Baseline:

@@ -15,11 +15,27 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vlmgate.spec import Against, Better, Case, Metric, Model, Outcome, Question, Settings, Threshold, Variant, VlmgateError
+from vlmgate.spec import (
+    Against,
+    Better,
+    Case,
+    Metric,
+    Model,
+    Outcome,
+    Question,
+    Settings,
+    Threshold,
+    Variant,
+    VlmgateError,
+    Waiver,
+)
 from vlmgate.suite.document import File, Keys, Raw, unknown
+from vlmgate.variants.artefact import RECIPE as ARTEFACT
+from vlmgate.variants.artefact import named
 
 Names = dict[str, dict[str, Any]]  # registry → name → thing
 Listed = Collection[tuple[Case, bool]]  # cases of all tiers, each with: is it a reference there?
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 REGISTRIES: Mapping[str, type] = {"MODELS": Model, "VARIANTS": Variant, "DATASETS": object, "METRICS": Metric}
 
 
@@ -30,17 +46,6 @@ class Tier:
     name: str
     about: str
     cases: tuple[Case, ...]
-
-
-@dataclass(frozen=True)
-class Waiver:
-    """A known failure: cases (shell pattern on ids) and metric, the last day on which it is accepted, and why."""
-
-    cases: str
-    metric: str
-    expected: Outcome
-    until: date
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ def load_suite(
     names: Names = dict(zip(REGISTRIES, map(dict, (models, variants, dict.fromkeys(datasets), metrics)), strict=True))
     plugins = tuple(_add_plugin(file, ("plugins", i), name, names) for i, name in enumerate(raw.get("plugins", ())))
     for variant, steps in raw.get("variants", {}).items():
-        names["VARIANTS"][variant] = _override(file, ("variants", variant), steps, names["VARIANTS"])
+        change = _artefact if ARTEFACT in steps else _override
+        names["VARIANTS"][variant] = change(file, ("variants", variant), steps, names["VARIANTS"])
     tiers = {name: _tier(file, ("tiers", name), tier, raw.get("settings", {}), names) for name, tier in raw["tiers"].items()}
     cases = [(case, reference_of(case, tier.cases) is case) for tier in tiers.values() for case in tier.cases]
     thresholds = tuple(_threshold(file, ("thresholds", i), t, cases, names) for i, t in enumerate(raw.get("thresholds", ())))
@@ -134,13 +140,24 @@ def _add_plugin(file: File, keys: Keys, name: str, names: Names) -> str:
         raise file.error(keys, f"plugin '{name}' registers nothing, expected one of the dicts {', '.join(REGISTRIES)}")
     for table, key, thing in ((table, key, thing) for table, things in tables.items() for key, thing in things.items()):
         entry, kind = f"plugin '{name}': {table}[{key!r}]", REGISTRIES[table]
-        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(key))  # ids are made of names, "/" and ":"
+        plain = re.fullmatch(NAME, str(key))  # ids are made of names, "/" and ":"
         if not plain or not isinstance(thing, kind) or getattr(thing, "name", key) != key:
             raise file.error(keys, f"{entry} must be a {kind.__name__} of that name, of letters, digits, '.', '_' and '-'")
         if key in names[table]:
             raise file.error(keys, f"{entry} is already registered, give it another name")
         names[table][key] = thing
     return target
+
+
+def _artefact(file: File, keys: Keys, raw: Mapping[str, Raw], variants: Mapping[str, Variant]) -> Variant:
+    """The variant that is an artefact in a folder relative to the file; it may be missing, which is for a run to say."""
+    name, written = str(keys[-1]), str(raw[ARTEFACT])
+    if len(raw) > 1:
+        other = next(key for key in raw if key != ARTEFACT)
+        raise file.error((*keys, other), "an artefact is measured as it is, so nothing stands beside its folder; remove it")
+    if name in variants or not re.fullmatch(NAME, name):
+        raise file.error(keys, f"'{name}' must be a new name of letters, digits, '.', '_' and '-'; give the artefact another one")
+    return named(name, (file.path.parent / written).resolve(), written)
 
 
 def _override(file: File, keys: Keys, overrides: Mapping[str, Raw], variants: Mapping[str, Variant]) -> Variant:
@@ -189,11 +206,22 @@ def _cases(file: File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> I
     for i, name in enumerate(entry["datasets"]):
         _check_dataset(file, (*keys, "datasets", i), name, names["DATASETS"])
     merged: Raw = {**defaults, **entry.get("settings", {})}
-    counts: Raw = {key: value if value is None else int(value) for key, value in merged.items()}  # 8.0 is an integer too
-    settings = Settings(**counts)
+    settings = Settings(**{key: _number(key, value) for key, value in merged.items()})
+    if settings.top_k and settings.beams > 1:
+        raise file.error(keys, f"beams: {settings.beams} and top_k: {settings.top_k} exclude each other, set one of them")
+    if not settings.top_k and (settings.temperature, settings.seed) != (1.0, 0):
+        raise file.error(keys, "temperature and seed are those of sampling, set top_k too or leave them out")
     questions = tuple(map(Question, entry.get("questions", Question)))
     for model, dataset, variant in product(models, entry["datasets"], variants):
         yield Case(model, variant, dataset, settings, questions)
+
+
+def _number(key: str, value: Any) -> Any:
+    """Settings are whole numbers (8.0 is one too) or tuples of them, apart from the temperature and the affinity; null is a
+    setting that is left open."""
+    if isinstance(value, list):
+        return tuple(map(int, value))
+    return value if value is None or isinstance(value, str) else float(value) if key == "temperature" else int(value)
 
 
 def _check_dataset(file: File, keys: Keys, name: str, datasets: Collection[str]) -> None:
@@ -233,10 +261,27 @@ def _threshold(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) 
         what = f"{metric.name} ({metric.better} is better) against {against}"
         raise file.error(place, f"{what} takes the key '{wanted}' and no other line, got {' and '.join(given) or 'none'}")
     value = entry[wanted]
-    line = float(value.rstrip(" %")) / 100 if isinstance(value, str) else float(value)
+    line = _of_share(value)
     if wanted == "tolerance" and not 0 <= line < 1:
         raise file.error((*keys, wanted), f"expected a share from 0 to below 1, such as 0.03 or 3%, got `{value}`")
-    return Threshold(entry["cases"], metric.name, against, line, entry["reason"])
+    return Threshold(entry["cases"], metric.name, against, line, entry["reason"], _catch(file, keys, entry, metric, line))
+
+
+def _of_share(value: str | float) -> float:
+    """3% and 0.03 are the same."""
+    return float(value.rstrip(" %")) / 100 if isinstance(value, str) else float(value)
+
+
+def _catch(file: File, keys: Keys, entry: Raw, metric: Metric, line: float) -> float | None:
+    """The change that a tolerance on speed is meant to catch; None where the file does not say."""
+    if "catch" not in entry:
+        return None
+    place, found = (*keys, "catch"), _of_share(entry["catch"])
+    if entry["against"] != Against.BASELINE or metric.question is not Question.LATENCY:
+        raise file.error(place, "belongs to a tolerance of time_per_caption, whose margin grows with the noise; leave it out")
+    if not line < found < 1:
+        raise file.error(place, f"expected a share above the tolerance of {line:.3g} and below 1, got `{entry['catch']}`")
+    return found
 
 
 def _waiver(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Waiver:

@@ -1,0 +1,41 @@
+"""Fitness: each reason alone makes a case unfit, and a clean case has none. Promotion itself: test_record_baselines.py."""
+
+from typing import Any
+
+import pytest
+from record_samples import make_run, record, verdict
+
+from vlmgate.record.fitness import LEAST_BLOCKS, unfit
+from vlmgate.spec import Failure, Outcome, Question
+
+VALUES = {"time_per_caption": (0.1, 0.2) * (LEAST_BLOCKS // 2)}
+
+
+def test_a_clean_case_is_fit() -> None:
+    run = make_run()
+    assert unfit(run, run.cases[1], VALUES, None) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "values", "phrase"),
+    [
+        ({"status": "interrupted"}, VALUES, "the run is interrupted"),
+        ({"verdicts": (verdict("blip/int8/scenes", Outcome.FAIL),)}, VALUES, "fail speedup against reference"),
+        ({"verdicts": (verdict("blip/int8/scenes", Outcome.UNRESOLVED),)}, VALUES, "unresolved speedup against reference"),
+        ({}, {"time_per_caption": VALUES["time_per_caption"][1:]}, "23 blocks of time_per_caption where 24 are needed"),
+    ],
+)
+def test_each_reason_is_a_phrase(run: dict[str, Any], values: dict[str, tuple[float, ...]], phrase: str) -> None:
+    made = make_run(**run)
+    (found,) = unfit(made, made.cases[1], values, None)
+    assert found.startswith(phrase)
+
+
+def test_skips_and_verdicts_of_others_do_not_count() -> None:
+    run = make_run(verdicts=(verdict("blip/int8/scenes", Outcome.SKIP), verdict("blip/fp32/scenes", Outcome.FAIL)))
+    assert unfit(run, run.cases[1], VALUES, None) == []
+
+
+def test_a_crash_is_named_once() -> None:
+    run = make_run(record("int8", failure=Failure("int8", "loading", "SIGSEGV", "crashed"), questions=(Question.SIZE,)))
+    assert unfit(run, run.cases[0], {}, None) == ["SIGSEGV while loading"]

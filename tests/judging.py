@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from vlmgate.judge import judge_run
+from vlmgate.judge.confirm import CONFIRMING
 from vlmgate.metrics import METRICS, scores
 from vlmgate.spec import (
     Against,
@@ -21,6 +24,7 @@ from vlmgate.spec import (
     Settings,
     Threshold,
     Verdict,
+    Waiver,
 )
 
 CASE, FP32 = "m/int8/d", "m/fp32/d"
@@ -56,9 +60,15 @@ def blocks(
     )
 
 
+def confirming(timed: Sequence[Block], n: int = CONFIRMING) -> tuple[Block, ...]:
+    """The same blocks over again as ``n`` new ones that were measured to confirm a fail."""
+    return tuple(replace(each, role="confirm") for each in islice(cycle(timed), n))
+
+
 def block(index: int, **seconds: float) -> Block:
     times = {arm: ((s, s, s), (s, s, s)) for arm, s in seconds.items()}
-    return Block("m/d", index, index, (0, 1), times, {}, {}, (0.02, 0.02, 0.02), 1.0)
+    energy = {arm: 200 * s for arm, s in seconds.items()}
+    return Block("m/d", index, index, (0, 1), times, {}, {}, (0.02, 0.02, 0.02), 1.0, energy=energy)
 
 
 def statistics(hits: int = IMAGES, cider: float = 5.0) -> dict[str, tuple[float, ...]]:
@@ -146,16 +156,22 @@ def judge(
     metrics: Mapping[str, Metric] = METRICS,
     *,
     timing: bool = True,
+    waivers: Sequence[Waiver] = (),
+    confirmed: bool = True,
 ) -> Verdict:
-    """The verdict on the first of the thresholds; the others only share its family."""
+    """The verdict on the first of the thresholds; the others only share its family.
+
+    Where ``timed`` holds no blocks that confirm a fail, its own stand in for them, unless not ``confirmed``.
+    """
+    if confirmed and not any(each.role == "confirm" for each in timed):
+        timed = [*timed, *confirming(timed)]
     lines = [threshold] if isinstance(threshold, Threshold) else list(threshold)
     case, reference = case or record("int8"), reference or record("fp32")
     asked = {
         case.id: [each for each in lines if each.cases == case.id],
         reference.id: [x for x in lines if x.cases == reference.id],
     }
-    found = judge_run(
-        run_of(reference, case, timed=timed), asked, metrics, {baseline.case: baseline} if baseline else {}, timing=timing
-    )
+    promoted = {baseline.case: baseline} if baseline else {}
+    found = judge_run(run_of(reference, case, timed=timed), asked, metrics, promoted, timing=timing, waivers=waivers)
     first = lines[0]
     return next(v for v in found if (v.case, v.metric, v.against) == (first.cases, first.metric, first.against))

@@ -22,8 +22,10 @@ from vlmgate.judge import (
     judge_run,
     undecided,
 )
+from vlmgate.judge.energy import energy_values
+from vlmgate.judge.speed import ASSUMED_SD
 from vlmgate.metrics import METRICS
-from vlmgate.spec import Against, Better, Change, Estimate, Failure, Outcome, Question, Settings, Verdict
+from vlmgate.spec import Against, Baseline, Better, Change, Estimate, Failure, Outcome, Question, Settings, Verdict
 from vlmgate.stats import look_levels
 
 PASS, FAIL, UNRESOLVED, SKIP = Outcome.PASS, Outcome.FAIL, Outcome.UNRESOLVED, Outcome.SKIP
@@ -58,6 +60,15 @@ def then(**changes: Any) -> Any:
 
 NO_SCORE = record("fp32", quality=dict.fromkeys(statistics(), (0.0,) * 13))
 DUMB, BARE, IDLE = record("int8", quality=NO_SCORE.quality), record("int8", exact={}), exact(low_precision_share=0.0)
+
+JOULES = "energy_per_caption"
+
+
+def joules(speed_up: float) -> Baseline:
+    """A baseline of the energy that such blocks measure."""
+    return baseline_of(INT8, blocks={JOULES: energy_values(blocks(speed_up), "int8")})
+
+
 TABLE: dict[str, tuple[str, str, float, dict[str, Any], Outcome, Change]] = {
     # speed against the reference: a floor on a speed-up
     "speed above its floor": (SPEED, "reference", 1.3, {"timed": blocks(1.5)}, PASS, UNKNOWN),
@@ -199,6 +210,14 @@ TABLE: dict[str, tuple[str, str, float, dict[str, Any], Outcome, Change]] = {
     "quality regressed": (BLEU, "baseline", 0.02, {"case": quality(hits=37), "baseline": baseline_of(INT8)}, FAIL, REGRESSED),
     "quality improved": (BLEU, "baseline", 0.02, {"baseline": baseline_of(quality(hits=37))}, PASS, IMPROVED),
     "quality, no score in the baseline": ("cider", "baseline", 0.02, {"baseline": baseline_of(DUMB)}, UNRESOLVED, UNKNOWN),
+    "energy, saved": (JOULES, "reference", 0.2, {"timed": blocks(1.5)}, PASS, UNKNOWN),
+    "energy, not saved": (JOULES, "reference", 0.5, {"timed": blocks(1.5)}, FAIL, UNKNOWN),
+    "energy below its limit": (JOULES, "limit", 1000.0, {"timed": blocks(1.5)}, PASS, UNKNOWN),
+    "energy above its limit": (JOULES, "limit", 0.001, {"timed": blocks(1.5)}, FAIL, UNKNOWN),
+    "energy unchanged": (JOULES, "baseline", 0.2, {"timed": blocks(1.5), "baseline": joules(1.5)}, PASS, UNCHANGED),
+    "energy regressed": (JOULES, "baseline", 0.2, {"timed": blocks(1.5), "baseline": joules(3.0)}, FAIL, REGRESSED),
+    "energy improved": (JOULES, "baseline", 0.2, {"timed": blocks(1.5), "baseline": joules(0.8)}, PASS, IMPROVED),
+    "energy, baseline without": (JOULES, "baseline", 0.2, {"timed": blocks(1.5), "baseline": baseline_of(INT8)}, SKIP, UNKNOWN),
     "quality, baseline without": (BLEU, "baseline", 0.02, {"baseline": baseline_of(record("int8", quality={}))}, SKIP, UNKNOWN),
 }
 
@@ -285,6 +304,8 @@ def test_no_baseline_yet_names_the_command():
         ({"settings": Settings(batch=4)}, "batch"),
         ({"settings": Settings(threads=1, image_size=224)}, "threads, image_size"),
         ({"settings": Settings(timed_images=2)}, "timed_images"),
+        ({"settings": Settings(beams=4)}, "beams"),
+        ({"settings": Settings(top_k=5, temperature=0.5, seed=1)}, "top_k, temperature, seed"),
         ({"dataset": "another"}, "images (dataset sha256)"),
     ],
 )
@@ -313,6 +334,18 @@ def test_a_spread_that_was_promoted_with_other_settings_is_not_borrowed():
 def test_a_promoted_spread_of_nothing_is_not_borrowed():
     flat = baseline_of(INT8, [0.4] * 24)
     assert judge(line(SPEED, "reference", 1.3), timed=blocks(n=1), baseline=flat).outcome is UNRESOLVED
+
+
+def test_an_int8_artefact_that_computes_in_full_precision_fails_without_a_threshold():
+    run = run_of(record("fp32"), exact(low_precision_kernels=0.0))
+    (found,) = judge_run(run, {}, METRICS, {})
+    assert (found.case, found.metric, found.question, found.outcome) == (CASE, "low_precision_kernels", Question.SIZE, FAIL)
+    assert (
+        f"{CASE}: its recipe promises INT8 kernels, and of the products of a profiled call none ran in INT8; " in found.sentence
+    )
+    assert judge_run(run_of(record("fp32"), exact(low_precision_kernels=0.2)), {}, METRICS, {}) == ()
+    only_speed = replace(exact(low_precision_kernels=0.0), questions=(Question.LATENCY,))
+    assert judge_run(run_of(record("fp32"), only_speed), {}, METRICS, {}) == ()
 
 
 def test_an_artefact_that_does_not_reload_fails_without_any_threshold():
@@ -423,10 +456,10 @@ def test_verdict_and_printed_interval_agree(against):
     assert seen == {PASS, FAIL, UNRESOLVED}
 
 
-def log_ends(number_of_lines: int, n: int = 6) -> tuple[float, float, float]:
+def log_ends(number_of_lines: int, n: int = 6, sd: float = 0.05) -> tuple[float, float, float]:
     """Distances of the lower and the upper end from the centre, and the level."""
     lines = [line(SPEED, "reference", 1.3), *[line(PEAK, "limit", 1e9 + i) for i in range(number_of_lines - 1)]]
-    found = judge(lines, timed=blocks(n=n)).estimate
+    found = judge(lines, timed=blocks(n=n, sd=sd)).estimate
     assert found is not None
     return math.log(found.centre / found.low), math.log(found.high / found.centre), found.level
 
@@ -435,13 +468,24 @@ def log_ends(number_of_lines: int, n: int = 6) -> tuple[float, float, float]:
 def test_the_ends_are_t_quantiles_of_the_two_errors(n):
     """Scipy's t is the oracle; the look is the last one that the blocks have reached, the first below it."""
     look = sum(n >= size for size in LOOKS[1:])
-    values = np.asarray(wobble(n, 0.01, 1))
+    values = np.asarray(wobble(n, 0.05, 1))
     error = values.std(ddof=1) / math.sqrt(n)
     low, high, level = log_ends(10, n)
     good, bad = look_levels(PASS_ERROR, LOOKS)[look], look_levels(FAMILY_ERROR / 10, LOOKS)[look]
     assert low == pytest.approx(stats.t.isf(good, n - 1) * error)
     assert high == pytest.approx(stats.t.isf(bad, n - 1) * error)
     assert level == pytest.approx(1 - good - bad)
+
+
+@pytest.mark.parametrize("n", [6, 12, 24])
+def test_steady_blocks_are_held_to_an_assumed_spread_until_one_is_promoted(n):
+    look = sum(n >= size for size in LOOKS[1:])
+    good, bad = look_levels(PASS_ERROR, LOOKS)[look], look_levels(FAMILY_ERROR / 10, LOOKS)[look]
+    low, high, _ = log_ends(10, n, 0.001)
+    assert (low, high) == pytest.approx([stats.norm.isf(error) * ASSUMED_SD / math.sqrt(n) for error in (good, bad)])
+    promoted = baseline_of(INT8, [math.log(1.2) + w for w in wobble(24, 0.001, turn=9)])
+    known = judge(line(SPEED, "reference", 1.3), timed=blocks(n=n, sd=0.001), baseline=promoted).estimate
+    assert math.log(known.centre / known.low) < 0.1 * low
 
 
 def test_more_lines_move_the_failing_end_only():

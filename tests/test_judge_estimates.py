@@ -8,18 +8,10 @@ import pytest
 from judging import FP32, IMAGES, baseline_of, block, blocks, judge, line, record, run_of, statistics, wobble
 from scipy import stats
 
-from vlmgate.judge import FAMILY_ERROR, LOOKS, PASS_ERROR, estimates
-from vlmgate.judge.estimates import (
-    MEMORY_RESOLUTION,
-    PLACEBO_MARGIN,
-    Evidence,
-    Levels,
-    contaminated,
-    estimate,
-    group_of,
-    placebo,
-    speed_values,
-)
+from vlmgate.judge import FAMILY_ERROR, PASS_ERROR, quality
+from vlmgate.judge.estimates import MEMORY_RESOLUTION, estimate
+from vlmgate.judge.evidence import PLACEBO_MARGIN, Evidence, contaminated, group_of, placebo, speed_values
+from vlmgate.judge.levels import Levels
 from vlmgate.metrics import METRICS
 from vlmgate.spec import Block, Estimate, Outcome
 from vlmgate.stats import bootstrap_ratio
@@ -78,7 +70,7 @@ def test_evidence_counts_the_blocks_of_the_case():
 @pytest.mark.parametrize(("n", "look"), [(0, 0), (1, 0), (5, 0), (6, 0), (11, 0), (12, 1), (23, 1), (24, 2), (100, 2)])
 def test_the_look_is_the_last_one_reached(n, look):
     timed = blocks(n=n) if n else ()
-    assert Evidence(run_of(INT8, timed=timed), INT8, None, None).look(LOOKS) == look
+    assert Evidence(run_of(INT8, timed=timed), INT8, None, None).look == look
 
 
 # the placebo
@@ -234,7 +226,7 @@ def test_captions_are_not_resampled_again_at_every_look(monkeypatch):
         levels.append(level)
         return bootstrap_ratio(*arguments, level=level, **keywords)
 
-    monkeypatch.setattr(estimates, "bootstrap_ratio", counting)
+    monkeypatch.setattr(quality, "bootstrap_ratio", counting)
     for _ in range(3):
         judge(line("cider", "reference", 0.9), record("int8", quality=statistics(31, cider=4.5)))
     assert levels == pytest.approx([1 - 2 * FAMILY_ERROR, 1 - 2 * PASS_ERROR])

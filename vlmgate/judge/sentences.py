@@ -2,28 +2,64 @@
 
 import math
 
-from vlmgate.judge.estimates import BETWEEN_RUN_SD, Evidence
-from vlmgate.spec import Against, Better, CaseRecord, Estimate, Failure, Metric, Outcome, Question, Threshold, VlmgateError
-from vlmgate.stats import detectable_drop
+from vlmgate.judge.drift import DRIFT, sustained_level
+from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.figures import interval, value, what
+from vlmgate.judge.rule import change
+from vlmgate.judge.speed import between_runs
+from vlmgate.spec import (
+    Against,
+    Better,
+    CaseRecord,
+    Change,
+    Estimate,
+    Failure,
+    Metric,
+    Outcome,
+    Question,
+    Threshold,
+    VlmgateError,
+)
+from vlmgate.stats import images_needed
 
-LABELS = {
-    "time_per_caption": "time per caption",
-    "peak_memory": "peak memory",
-    "heap_peak": "heap peak",
-    "bleu_4": "BLEU-4",
-    "cider": "CIDEr",
-}
 MOST_BLOCKS = 400  # beyond a day's work on a large model
-BLIND = 2 * math.sqrt(2) * BETWEEN_RUN_SD  # a difference of two runs that no number of blocks resolves
-SIDES = {Outcome.PASS: "holds", Outcome.FAIL: "misses", Outcome.UNRESOLVED: "cannot be told from"}
+BLIND = 2 * math.sqrt(2)  # spreads between runs: a difference of two runs that no number of blocks resolves
+SIDES = {Outcome.PASS: "holds", Outcome.FAIL: "misses", Outcome.WAIVED: "misses", Outcome.UNRESOLVED: "cannot be told from"}
 
 
-def sentence(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate, outcome: Outcome, why: str) -> str:
-    """What was seen, against what, and what to do; the same words in the terminal, in JUnit and in the report."""
-    seen = f"{what(line, metric)} {value(found.centre, line, metric)}{_interval(found, line, metric)}"
-    limit = f"{SIDES[outcome]} its {_limit(line, metric)} against {_against(evidence, line)}"
-    todo = _advice(line, metric, found, outcome, why)
-    return f"{evidence.record.id}: {seen} {limit}{_power(found, metric)}{todo}"
+def sentence(
+    evidence: Evidence,
+    line: Threshold,
+    metric: Metric,
+    found: Estimate,
+    outcome: Outcome,
+    why: str,
+    *,
+    margin: float | None = None,
+    said: str = "",
+) -> str:
+    """What was seen, against what, and what to do; the same words in the terminal, in JUnit and in the report.
+
+    ``why`` says what forbade a decision, ``said`` what new blocks added, ``margin`` what a change since the baseline must exceed.
+    """
+    seen = f"{what(evidence, line, metric)} {value(found.centre, line, metric)}{interval(found, line, metric)}"
+    limit = f"{SIDES[outcome]} its {_limit(line, metric, margin)} against {_against(evidence, line, metric)}"
+    todo = _advice(evidence, line, metric, found, outcome, why, margin)
+    return f"{evidence.record.id}: {seen} {limit}{_coarse(line, metric, margin)}{said}{todo}"
+
+
+def confirmation_phrase(state: str, fresh: Estimate | None, doubt: str, line: Threshold, metric: Metric) -> str:
+    """What new blocks said of a noisy fail."""
+    if state == "needed":
+        return f"not confirmed: these blocks miss the line, but {doubt}; go on with --resume, and with more time if that ended"
+    if not state:
+        return ""
+    if doubt or fresh is None:
+        return f"not confirmed: {doubt}; run again"
+    gave = f"{fresh.n} new blocks gave {value(fresh.centre, line, metric)}"
+    if state == "confirmed":
+        return f"; confirmed: {gave}"
+    return f"not confirmed: {gave}, which is on the good side of the line; run again, for one of the two is chance"
 
 
 def failure_sentence(record: CaseRecord, failure: Failure) -> str:
@@ -36,90 +72,89 @@ def failure_sentence(record: CaseRecord, failure: Failure) -> str:
     return f"{record.id}: {failure.kind} while {failure.stage}: {failure.message}{last}; {todo}"
 
 
-def what(line: Threshold, metric: Metric) -> str:
-    """The name of the quantity that is compared."""
-    label = LABELS.get(metric.name, metric.name.replace("_", " "))
-    if line.against is Against.LIMIT:
-        return label
-    if line.against is Against.BASELINE:
-        return f"{label} since the baseline"
-    return {"speed-up": "speed-up", "reduction": f"{label} reduction", "retention": f"{label} retention"}.get(
-        metric.quantity, label
-    )
-
-
-def value(number: float, line: Threshold, metric: Metric) -> str:
-    """A number in the unit that readers expect; rounded for reading only, never before a comparison."""
-    if math.isnan(number):
-        return "undefined"
-    if line.against is Against.BASELINE:
-        return f"{number - 1:+.1%}" + (" speed" if metric.question is Question.LATENCY else "")
-    if line.against is Against.REFERENCE:
-        return f"{number:.3g}×" if metric.quantity == "speed-up" else f"{number:.1%}"
-    if metric.unit == "B":
-        return f"{number / 1e6:.4g} MB"
-    return f"{number:.4g}" + (f" {metric.unit}" if metric.unit else "")
-
-
-def _interval(found: Estimate, line: Threshold, metric: Metric) -> str:
-    if found.low == found.high:
-        return ""
-    unit = "blocks" if metric.question is Question.LATENCY else "images" if metric.question is Question.QUALITY else "process(es)"
-    return f" ({value(found.low, line, metric)} to {value(found.high, line, metric)}, {found.n} {unit})"
-
-
-def _limit(line: Threshold, metric: Metric) -> str:
+def _limit(line: Threshold, metric: Metric, margin: float | None) -> str:
+    if line.against is Against.BASELINE and margin is not None and margin > line.line:
+        return f"margin of {margin:.1%} (twice the spread between runs; the tolerance of {line.line:.1%} is smaller)"
     if line.against is Against.BASELINE:
         return f"tolerance of {line.line:.1%}"
     side = "floor" if line.against is Against.REFERENCE or metric.better is Better.HIGHER else "limit"
     return f"{side} of {value(line.line, line, metric)}"
 
 
-def _against(evidence: Evidence, line: Threshold) -> str:
+def _against(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     if line.against is Against.REFERENCE and evidence.reference:
         return f"{evidence.reference.variant} in this run"
+    if line.against is Against.BASELINE and evidence.run.other:
+        return f"{evidence.run.other.label}, measured beside it"
+    if metric is DRIFT and (level := sustained_level(evidence.baseline, between_runs(evidence.baseline)[0])):
+        return f"the best running median of three among the {level.promotions} promotions"
     if line.against is Against.BASELINE and evidence.baseline:
-        return f"the baseline promoted from {evidence.baseline.run}"
+        return f"the baseline promoted {'by force ' if evidence.baseline.forced else ''}from {evidence.baseline.run}"
     return "suite.yaml"
 
 
-def _power(found: Estimate, metric: Metric) -> str:
-    """What a quality interval could have seen: a pass that could not have failed is worth nothing."""
-    if metric.question is not Question.QUALITY or found.low == found.high:
+def _coarse(line: Threshold, metric: Metric, margin: float | None) -> str:
+    """A margin beyond half of the change that the line is there for lets such changes through now and then."""
+    catch = 2 * line.line if line.catch is None else line.catch
+    if margin is None or metric.question is not Question.LATENCY or margin <= catch / 2:
         return ""
-    return f"; {found.n} images could have shown a drop of {detectable_drop(found):.1%}"
+    return f"; that is more than half of the {catch:.1%} which this line is meant to catch: expect some to slip through"
 
 
-def _advice(line: Threshold, metric: Metric, found: Estimate, outcome: Outcome, why: str) -> str:
+def _advice(
+    evidence: Evidence, line: Threshold, metric: Metric, found: Estimate, outcome: Outcome, why: str, margin: float | None
+) -> str:
     if why:
         return f"; {why}"
-    if outcome is Outcome.PASS:
+    if outcome is Outcome.WAIVED:
         return ""
+    if outcome is Outcome.PASS:
+        return _gain(evidence, line, metric, found, margin)
     if outcome is Outcome.FAIL:
         fix = {
             Question.LATENCY: "profile the variant",
             Question.QUALITY: "look at the captions in run.json that differ from the reference's",
             Question.SIZE: "list the largest tensors of the artefact",
-            Question.MEMORY: "see where it is allocated with memray",
+            Question.MEMORY: "see where it is allocated with `vlmgate memory`",
+            Question.ENERGY: "look at time per caption and clocks first",
         }[metric.question]
         return f"; {fix}, or change the line in suite.yaml and write down the reason"
     if metric.question is Question.LATENCY:
-        return _more_blocks(line, found)
+        return _more_blocks(evidence, line, found, margin)
+    if metric.question is Question.ENERGY:
+        return "; measure more blocks (--blocks) on a quiet machine"
     if metric.question is Question.QUALITY:
-        return "; use more images (settings: images) or accept a lower floor with its reason"
+        return _more_images(line, found)
     return "; measure several processes (tier full) for a narrower interval"
 
 
-def _more_blocks(line: Threshold, found: Estimate) -> str:
+def _gain(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate, margin: float | None) -> str:
+    """A gain beyond the margin is lost again unnoticed unless it is promoted."""
+    if metric is DRIFT or evidence.run.other or change(found, line, metric, margin) is not Change.IMPROVED:
+        return ""
+    command = f"vlmgate promote {evidence.run.name} --cases '{evidence.record.id}'"
+    return f"; better than the baseline by more than it had to be: keep the gain with `{command}`"
+
+
+def _more_blocks(evidence: Evidence, line: Threshold, found: Estimate, margin: float | None) -> str:
     """How many blocks would decide, at the spread seen: the half-width on the side of the line shrinks with their root."""
     if found.n < 2 or not (found.low > 0 and found.high < math.inf):
         return "; measure more blocks (--blocks 6 or more)"
-    goal = 1 - line.line if line.against is Against.BASELINE else line.line
+    goal = line.line if margin is None else 1 - margin
     distance = math.log(found.centre / goal) if goal > 0 else math.inf
-    if line.against is Against.BASELINE and abs(distance) <= BLIND:
-        return f"; two runs alone may differ by {BLIND:.0%}, so more blocks will not decide: allow a larger tolerance"
+    blind = BLIND * between_runs(evidence.baseline)[0]
+    if line.against is Against.BASELINE and abs(distance) <= blind:
+        return f"; two runs alone may differ by {blind:.0%}, so more blocks will not decide: allow a larger tolerance"
     half = math.log(found.centre / found.low if distance > 0 else found.high / found.centre)
     if half >= abs(distance) * math.sqrt(MOST_BLOCKS / found.n):
         return "; it is too near to the line for any sensible number of blocks"
     guess = math.floor(found.n * (half / distance) ** 2) + 1
     return f"; about {guess} blocks would decide (--blocks {guess})"
+
+
+def _more_images(line: Threshold, found: Estimate) -> str:
+    """How many images would decide, at the spread seen among these."""
+    guess = images_needed(found, line.line)
+    if guess is None:
+        return "; it is too near to the line for any sensible number of images: accept a lower floor with its reason"
+    return f"; about {guess:,} images would decide (settings: images), or accept a lower floor with its reason"

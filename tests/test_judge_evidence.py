@@ -1,0 +1,83 @@
+"""Which blocks count, when they are looked at, and what makes them contaminated."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from judging import CASE, FP32, baseline_of, block, blocks, judge, line, record, run_of, wobble
+
+from vlmgate.judge import contaminated_groups, undecided
+from vlmgate.judge.evidence import MIN_PRIOR_DF, TIME, Evidence, judged, prior_of
+from vlmgate.spec import Outcome, Settings
+
+FLOOR = line(TIME, "reference", 1.3)
+INT8, REFERENCE = record("int8"), record("fp32")
+
+
+def again(*timed, role="retry"):
+    return tuple(replace(each, role=role) for each in timed)
+
+
+def promoted(case, n=24, **changes):
+    return baseline_of(case, [math.log(1.5) + w for w in wobble(n, turn=4)], **changes)
+
+
+def test_blocks_measured_again_take_the_place_of_the_first():
+    first, second, third = block(0, int8=0.1, fp32=0.1), *again(block(1, int8=0.1)), *again(block(2, int8=0.1), role="confirm")
+    assert judged([first, third], "m/d", "int8") == [first]
+    assert judged([first, second, third], "m/d", "int8") == [second]
+    assert judged([first, second, third], "m/d", "int8", "confirm") == [third]
+    assert judged([first, second], "m/d", "fp32") == [first], "an arm that was not measured again keeps its blocks"
+    both = Evidence(run_of(REFERENCE, INT8, timed=[first, second, third]), INT8, REFERENCE, None, roles=("look", "confirm"))
+    assert both.blocks == [second, third]
+    assert judged([first], "other/d", "int8") == []
+
+
+def test_a_contaminated_group_is_named_and_its_lines_are_unresolved():
+    dirty = blocks(1.5, placebo=1.1)
+    run, found = run_of(REFERENCE, INT8, timed=dirty), judge(FLOOR, timed=dirty)
+    assert contaminated_groups(run, {}) == {"m/d"}
+    assert (found.outcome, found.contaminated, found.confirm) == (Outcome.UNRESOLVED, True, "")
+    assert not undecided([found], {CASE}), "more of the same blocks are no cure"
+
+
+def test_clean_blocks_measured_again_are_judged_alone():
+    both = [*blocks(1.5, placebo=1.1), *again(*blocks(1.4))]
+    assert contaminated_groups(run_of(REFERENCE, INT8, timed=both), {}) == set()
+    assert judge(FLOOR, timed=both) == judge(FLOOR, timed=again(*blocks(1.4)))
+
+
+def test_a_group_that_is_contaminated_twice_stays_so():
+    both = [*blocks(1.5), *again(*blocks(1.5, placebo=1.1))]
+    assert contaminated_groups(run_of(REFERENCE, INT8, timed=both), {}) == {"m/d"}
+    assert judge(FLOOR, timed=both).contaminated
+
+
+def test_a_placebo_too_noisy_to_tell_is_no_contamination_unless_its_promoted_spread_says_so():
+    """Its mean lies 4 % off; six blocks that spread by 5 % cannot tell, a promoted spread of 0.2 % can."""
+    run = run_of(REFERENCE, INT8, timed=blocks(1.5, placebo=1.04, placebo_sd=0.05))
+    assert contaminated_groups(run, {}) == set()
+    calm = promoted(REFERENCE)
+    calm = replace(calm, blocks=dict(calm.blocks) | {"placebo": tuple(wobble(400, 0.002, 5))})
+    assert contaminated_groups(run, {FP32: calm}) == {"m/d"}
+
+
+def test_broken_times_are_no_contamination():
+    assert contaminated_groups(run_of(REFERENCE, INT8, timed=[*blocks(), block(6, fp32=math.nan, placebo=0.1)]), {}) == set()
+
+
+@pytest.mark.parametrize("n", [MIN_PRIOR_DF, MIN_PRIOR_DF + 1])
+def test_a_spread_needs_twenty_degrees_of_freedom(n):
+    found = prior_of(INT8, run_of(REFERENCE, INT8), promoted(INT8, n))
+    assert (found is None) if n == MIN_PRIOR_DF else (found.df == n - 1)
+
+
+def test_a_spread_of_other_settings_is_not_known():
+    run = run_of(REFERENCE, INT8)
+    assert prior_of(INT8, run, promoted(INT8)) is not None
+    assert prior_of(INT8, run, promoted(INT8, settings=Settings(batch=4))) is None
+
+
+def test_an_early_look_spends_as_little_as_three_blocks_may():
+    known = {"baseline": promoted(INT8)}
+    assert judge(FLOOR, timed=blocks(n=3), **known).spent == judge(FLOOR, timed=blocks(n=6), **known).spent

@@ -1,0 +1,98 @@
+"""A case that vanishes fails; one that was deselected, is of another tier or is new does not."""
+
+from dataclasses import replace
+
+import pytest
+from judging import CASE, FP32, baseline_of, judge, line, record, run_of
+
+from vlmgate.judge import judge_run
+from vlmgate.judge.missing import MISSING, absent, lost, questions_of
+from vlmgate.metrics import METRICS
+from vlmgate.spec import Failure, Outcome, Question
+
+TIER = "smoke"  # of the runs of judging.py
+OLD = replace(baseline_of(record("old", id="m/old/d"), [0.1, 0.2]), tier=TIER)
+KNOWN = {OLD.case: OLD}
+DECLARED = {CASE, FP32}
+HELD = (Question.LATENCY, Question.MEMORY, Question.SIZE, Question.QUALITY)  # what OLD answers
+
+
+def found(run, baselines=KNOWN, declared=DECLARED):
+    return [v for v in judge_run(run, {}, METRICS, baselines, declared=declared) if v.metric == MISSING]
+
+
+def whole(**changes):
+    return run_of(record("fp32"), record("int8"), whole=True, **changes)
+
+
+def test_a_case_that_is_no_longer_declared_fails_in_every_question_it_answered():
+    verdicts = found(whole())
+    assert [(v.case, v.question, v.outcome) for v in verdicts] == [("m/old/d", q, Outcome.FAIL) for q in HELD]
+    assert "it was promoted from r0 in tier smoke, which no longer declares it" in verdicts[0].sentence
+    assert "delete its file below baselines/here" in verdicts[0].sentence
+
+
+def test_only_what_the_baseline_holds_is_asked():
+    only = replace(OLD, blocks={}, memory={}, scores={})
+    assert questions_of(only) == (Question.SIZE,)
+    assert questions_of(replace(only, exact={}, blocks={"energy_per_caption": (1.0,)})) == (Question.ENERGY,)
+    assert [v.question for v in found(whole(), {only.case: only})] == [Question.SIZE]
+
+
+@pytest.mark.parametrize(
+    ("run", "baselines", "declared"),
+    [
+        (replace(whole(), whole=False), KNOWN, DECLARED),  # something was deselected
+        (whole(), {OLD.case: replace(OLD, tier="full")}, DECLARED),  # another tier
+        (whole(), {OLD.case: replace(OLD, tier="")}, DECLARED),  # from before tiers were kept
+        (whole(), KNOWN, {*DECLARED, OLD.case}),  # declared, whatever became of it
+        (whole(), KNOWN, None),  # the suite does not know this tier
+        (whole(), {}, DECLARED),
+        (run_of(record("fp32"), record("old", id=OLD.case), whole=True), KNOWN, DECLARED),  # it ran
+    ],
+)
+def test_not_judged(run, baselines, declared):
+    assert found(run, baselines, declared) == []
+
+
+def test_a_selected_missing_case_is_judged_in_what_was_asked_of_it():
+    run = run_of(record("fp32"), absent={OLD.case: (Question.SIZE,)})
+    assert [(v.case, v.question) for v in found(run, declared=None)] == [(OLD.case, Question.SIZE)]
+    assert found(run, {}) == [], "its baseline was deleted: it is meant to be gone"
+
+
+def test_a_renamed_case_is_told_its_likely_new_name():
+    renamed = record("old2", id="m/old2/d")
+    assert "renamed to m/old2/d, which has no baseline yet?" in found(run_of(renamed, whole=True))[0].sentence
+    assert "renamed" not in found(whole(), KNOWN | {c: baseline_of(record("x", id=c)) for c in DECLARED})[0].sentence
+
+
+def test_what_is_absent_from_a_tier():
+    assert absent(KNOWN, TIER, DECLARED) == {OLD.case: HELD}
+    assert absent(KNOWN, "", DECLARED) == absent(KNOWN, "full", DECLARED) == absent(KNOWN, TIER, {OLD.case}) == {}
+
+
+def test_a_case_that_ran_here_and_is_skipped_now_fails():
+    idle, then = record("int8", skip="needs bitsandbytes"), baseline_of(record("int8"))
+    verdicts = found(run_of(record("fp32"), idle), {CASE: then})
+    assert [v.question for v in verdicts] == [Question.MEMORY, Question.SIZE, Question.QUALITY]
+    assert "it ran here when r0 was promoted and is skipped now: needs bitsandbytes" in verdicts[0].sentence
+    assert found(run_of(record("fp32"), idle), {}) == [], "a case that never ran here may be skipped"
+
+
+def test_a_question_that_is_skipped_now_fails_alone():
+    half, then = record("int8", skips={"quality": "random weights"}), baseline_of(record("int8"))
+    assert [v.question for v in lost(half, then)] == [Question.QUALITY]
+    assert lost(replace(half, questions=(Question.SIZE,)), then) == [], "it was not asked"
+
+
+def test_a_crash_is_not_also_missing():
+    assert lost(record("int8", failure=Failure("int8", "loading", "SIGKILL", "")), baseline_of(record("int8"))) == []
+
+
+def test_a_new_case_is_no_baseline_yet():
+    new = judge(line("size", "baseline", 0.1))
+    assert (
+        new.outcome is Outcome.SKIP
+        and f"no baseline yet: promote a good run with `vlmgate promote r1 --cases '{CASE}'`" in new.sentence
+    )

@@ -1,0 +1,41 @@
+"""Estimates of energy: joules a caption of each block, against the reference's of the same block, a limit or the baseline."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.levels import Levels, two_levels
+from vlmgate.judge.paired import holds_no
+from vlmgate.judge.speed import between_runs
+from vlmgate.spec import Against, Better, Block, Estimate, Threshold
+from vlmgate.stats import as_ratio, difference, t_interval
+
+ENERGY = "energy_per_caption"
+
+
+def energy_values(blocks: Sequence[Block], variant: str, reference: str | None = None) -> tuple[float, ...]:
+    """One logarithm a block: of joules a caption, or of joules ÷ the reference's. ValueError where a value is not above zero."""
+    arms = [variant, *([reference] if reference else [])]
+    found = [[block.energy[arm] for arm in arms] for block in blocks if all(arm in block.energy for arm in arms)]
+    if odd := [value for values in found for value in values if not 0 < value < math.inf]:
+        raise ValueError(f"{odd[0]:.3g} J a caption above the idle power; the machine was busy with something else")
+    return tuple(math.log(values[0]) - (math.log(values[1]) if reference else 0.0) for values in found)
+
+
+def energy(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate | None, str]:
+    """The estimate (share saved, joules, or now ÷ then; None without one), and why it cannot decide."""
+    of = evidence.reference_variant if line.against is Against.REFERENCE else None
+    values = energy_values(evidence.blocks, evidence.record.variant, of)
+    if not values:
+        return None, "no block measured energy; run without --benchmark-disable and with a larger --time-budget"
+    if line.against is Against.BASELINE:
+        then = evidence.baseline.blocks.get(ENERGY, ()) if evidence.baseline else ()
+        if len(then) < 2:
+            return None, holds_no(evidence, ENERGY)
+        sd, _ = between_runs(None)  # assumed: runs that measured energy are too few to know it
+        return two_levels(lambda level: as_ratio(difference(values, then, sd, level)), levels, Better.LOWER), ""
+    found = two_levels(lambda level: as_ratio(t_interval(values, level)), levels, Better.LOWER)
+    if line.against is Against.LIMIT:
+        return found, ""
+    return replace(found, centre=1 - found.centre, low=1 - found.high, high=1 - found.low), ""

@@ -1,6 +1,7 @@
 """How a worker can end, each way for real: what is said of it, and that nothing is left behind."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from jobs import ROOT, job, trick, write_tricks
 from vlmgate.measure import LOG_LINES, Answer, run_job, worker_environment
 from vlmgate.protocol import Message
 from vlmgate.spec import Failure, Model
+from vlmgate.stats import block_value
 from vlmgate.variants import VARIANTS
 
 PATIENCE = 3.0  # seconds; more than a worker needs to import a plugin
@@ -108,6 +111,68 @@ def test_a_worker_that_hangs_costs_patience_but_no_cpu(tmp_path: Path, temporary
     assert answer.failure == Failure("", "starting", "hang", "no sign of life for 3 s", "last words")
     worker.assert_gone()
     assert not list(temporary.iterdir())
+
+
+def test_a_worker_that_is_killed_leaves_no_shared_memory(tmp_path: Path, temporary: Path) -> None:
+    name = tmp_path / "name"
+    worst = f"""
+from multiprocessing.shared_memory import SharedMemory
+segment = SharedMemory(create=True, size=4096)
+with open({str(name)!r}, "w") as file:
+    file.write(segment.name)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    worker = Worker(tmp_path, worst)
+    answer = worker.run()
+    assert answer.failure is not None and answer.failure.kind == "SIGKILL"
+    assert name.read_text() and not (Path("/dev/shm") / name.read_text()).exists()
+    worker.assert_gone()
+    assert not list(temporary.iterdir())
+
+
+def test_a_worker_that_forks_leaves_no_child(tmp_path: Path) -> None:
+    pid = tmp_path / "forked"
+    worst = f"""
+if not (forked := os.fork()):
+    time.sleep(600)
+with open({str(pid)!r}, "w") as file:
+    file.write(str(forked))
+os.kill(os.getpid(), signal.SIGSEGV)
+"""
+    worker = Worker(tmp_path, worst)
+    answer = worker.run(PATIENCE)  # the fork holds the pipe open, so that only the silence is heard
+    assert answer.failure is not None and answer.failure.kind in ("hang", "SIGSEGV")
+    assert alive(int(pid.read_text())) is None
+    worker.assert_gone()
+
+
+def test_an_arm_that_runs_out_of_memory_under_a_limit_is_named_with_what_to_do(tmp_path: Path, tiny_model: Model) -> None:
+    plugin = write_tricks(tmp_path / "tricks.py", Path(tiny_model.location))
+    variants = [asdict(VARIANTS["fp32"]), asdict(trick("hog", do="spike", bytes=200 * 10**9))]
+    extra = {"model": asdict(tiny_model), "variants": variants, "root": str(ROOT), "cache": str(tmp_path / "cache")}
+    answer = run_job("prepare", job(plugin, **extra), memory_limit=8 * 10**9)
+    assert answer.failure is not None
+    assert (answer.failure.arm, answer.failure.stage, answer.failure.kind) == ("hog", "preparing", "MemoryError")
+    assert answer.failure.message.startswith("out of memory; the worker may use 8000 MB (--memory-limit): allow more")
+    assert "fp32" in answer.arms  # what was made before stays
+
+
+def test_beside_a_busy_neighbour_a_block_ends_and_its_placebo_stays_near_and_the_parent_sleeps(
+    tricks: Path, arm: Callable[..., Message]
+) -> None:
+    arms = [arm("fp32"), arm("placebo", "fp32")]
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    began, wall = time.process_time(), time.monotonic()
+    try:
+        answer = run_job("block", job(tricks, arms=arms, rounds=5, seed=1))
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+    busy, wall = time.process_time() - began, time.monotonic() - wall
+    assert answer.failure is None
+    ratio = math.exp(block_value(answer.result["times"]["fp32"], answer.result["times"]["placebo"]))
+    assert 1 / 3 < ratio < 3  # it was the same neighbour for both
+    assert busy < 0.1 * wall  # of this process alone: it waits on a pipe
 
 
 def test_signs_of_life_are_waited_for(tmp_path: Path) -> None:

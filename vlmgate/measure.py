@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -17,10 +17,11 @@ from typing import IO, Any
 from vlmgate import protocol
 from vlmgate.protocol import GarbageError, Message
 from vlmgate.record.environment import WAITING
-from vlmgate.spec import Failure
+from vlmgate.spec import Failure, VlmgateError
 
 PATIENCE = 300.0  # seconds without any message after which a worker counts as hung
 LOG_LINES = 12
+TIDYING = 1.0  # seconds at most for the resource tracker of a worker that was killed
 
 Listener = Callable[[Message], None]
 
@@ -36,8 +37,9 @@ class Answer:
     seconds: float = 0.0
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """Environment of a worker: thread counts and waiting policy are set before torch is imported.
+def worker_environment(threads: int, paths: Sequence[str] | None = None) -> dict[str, str]:
+    """Environment of a worker: thread counts and waiting policy are set before torch is imported. Modules are looked for in
+    ``paths`` first (None: where this vlmgate is).
 
     Threads that wait for each other spin for a bounded while (`WAITING`). OpenBLAS gets one thread: the yardstick brings its own.
     """
@@ -46,34 +48,45 @@ def worker_environment(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": "1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # the order in which NVML counts GPUs, too
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONHASHSEED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
-    package = str(Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    first = [str(Path(__file__).parent.parent)] if paths is None else paths
+    path = os.pathsep.join(filter(None, [*first, os.environ.get("PYTHONPATH")]))
     return {**os.environ, **fixed, "PYTHONPATH": path}
 
 
 def run_job(
-    do: str, job: Mapping[str, Any], *, listener: Listener | None = None, patience: float = PATIENCE, python: str = sys.executable
+    do: str,
+    job: Mapping[str, Any],
+    *,
+    listener: Listener | None = None,
+    patience: float = PATIENCE,
+    python: str = sys.executable,
+    paths: Sequence[str] | None = None,
+    memory_limit: int | None = None,
 ) -> Answer:
     """Do one job in a fresh worker and wait for it without using the CPU.
 
     The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), so that no
-    process is left behind. It has a temporary folder of its own, which goes with it.
+    process is left behind. It has a temporary folder of its own, which goes with it. With ``paths`` its modules come from
+    there first, vlmgate among them, and it starts in the first of them. ``memory_limit``: bytes of private memory
+    that the worker may use (None: as many as there are).
     """
     answer, stage = Answer(), ("", "starting")
+    limits = {"memory_limit": memory_limit} if memory_limit else {}
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="vlmgate-", ignore_cleanup_errors=True) as scratch,
         tempfile.TemporaryFile("w+b") as log,
-        _spawn(job, log, scratch, python) as (process, source, sink),
+        _spawn(job, log, scratch, python, paths) as (process, source, sink),
     ):
         try:
-            sink.write(protocol.encode({"version": protocol.VERSION, "do": do, **job}))
+            sink.write(protocol.encode({"version": protocol.VERSION, "do": do, **job, **limits}))
             sink.close()
             for message in _messages(source, patience):
                 if message["event"] == "stage":
@@ -102,8 +115,18 @@ def run_job(
     return answer
 
 
+def answer_of(answer: Answer) -> Answer:
+    """The worker's answer, or its failure as a VlmgateError."""
+    if answer.failure and answer.failure.kind == VlmgateError.__name__:
+        raise VlmgateError(answer.failure.message)  # a sentence for users as it stands
+    if answer.failure:
+        log = f"\n{answer.failure.log}" if answer.failure.log else ""
+        raise VlmgateError(f"{answer.failure.arm or 'worker'}, {answer.failure.stage}: {answer.failure.message}{log}")
+    return answer
+
+
 @contextlib.contextmanager
-def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str) -> Any:
+def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str, paths: Sequence[str] | None) -> Any:
     """The process with the ends of its two pipes; on leaving, its whole process group is killed and reaped."""
     to_worker, from_parent = os.pipe()
     from_worker, to_parent = os.pipe()
@@ -114,7 +137,8 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str) ->
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=worker_environment(job["threads"]) | {"TMPDIR": scratch},
+            env=worker_environment(job["threads"], paths) | {"TMPDIR": scratch},
+            cwd=paths[0] if paths else None,  # `python -m` looks into the folder it starts in before all others
             pass_fds=(to_worker, to_parent),
             start_new_session=True,
         )
@@ -125,11 +149,46 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str) ->
         try:
             yield process, source, sink
         finally:  # also when it is done: a worker has nothing to tidy up, and leaving torch takes a second
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _end(process.pid)
             process.wait()
             if "cache" in job:
                 _sweep(Path(job["cache"]), process.pid)
+
+
+def _end(group: int) -> None:
+    """Kill a process group; Python's resource tracker in it, if there is one, may first remove the shared memory it knows of.
+
+    It does so when all others have gone, and ignores softer signals.
+    """
+    trackers = []
+    for pid in _members(group):
+        if b"resource_tracker" in _read(f"/proc/{pid}/cmdline"):
+            trackers.append(pid)
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + TIDYING
+    while trackers and time.monotonic() < until and set(trackers) & set(_members(group)):
+        time.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _members(group: int) -> list[int]:
+    """The processes of a group that have not ended (Linux; elsewhere none is known)."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        state = _read(f"{folder}/stat").rpartition(b")")[2].split()  # state, parent, group …, after a name in brackets
+        if len(state) > 2 and int(state[2]) == group and state[0] != b"Z":
+            found.append(int(folder.name))
+    return found
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:  # it has just ended
+        return b""
 
 
 def _sweep(cache: Path, process: int) -> None:

@@ -1,6 +1,7 @@
 """What a run needs to know beside the suite."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,4 +24,10 @@ class Options:
     blocks: int | None = None  # exactly so many, instead of the looks
     rounds: int | None = None
     time_budget: float | None = None  # seconds for timing
+    folder: Path | None = None  # where the run is written as it grows; None: nowhere
+    resume: Path | None = None  # run.json of the run that is gone on from
     patience: float = PATIENCE
+    memory_limit: int | None = None  # bytes of private memory that a worker may use
+    against: str | None = None  # the other side that is measured in the same blocks: a commit, a Python or its environment
+    python: str = sys.executable  # that workers run in
+    paths: tuple[str, ...] | None = None  # where workers look for modules first; None: where this vlmgate is

@@ -1,0 +1,108 @@
+"""--against on a tiny model: a side with a slowed captioner or another recipe fails, an identical one does not."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from project import ROOT, Done, Project, make_project
+
+from vlmgate.datasets import DATASETS
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.record import read_run, write_run
+from vlmgate.running.stored import rejudged
+from vlmgate.spec import Outcome, Verdict
+from vlmgate.suite import load_suite
+from vlmgate.variants import VARIANTS
+
+SUITE = """\
+schema: 1
+plugins: [tiny.py]
+settings: {images: 4, timed_images: 2, rounds: 3, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}
+tiers:
+  default:
+    about: one variant and its reference
+    cases:
+      - {models: [tiny], variants: [fp32, pruned], datasets: [scenes], questions: [latency, size, quality]}
+thresholds:
+  - {cases: "*", metric: time_per_caption, against: baseline, tolerance: 60%, reason: no slower than it was}
+  - {cases: "*", metric: size, against: baseline, tolerance: 1%, reason: no larger than it was}
+  - {cases: "*", metric: cider, against: baseline, tolerance: 3%, reason: as good as it was}
+"""
+SLEEP = '''
+    def tokens(self, inputs: Mapping[str, torch.Tensor], *, least: int, most: int) -> torch.Tensor:
+        """Greedy token ids, after a nap."""
+        import time
+
+        time.sleep(0.15)
+        return self._tokens(inputs, least=least, most=most)
+
+    def _tokens('''
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Project:
+    """A repository with the package in it, as this one: as it is in HEAD."""
+    made = make_project(tmp_path_factory.mktemp("against") / "repository", tiny_checkpoint)
+    made.suite("suite.yaml", SUITE)
+    shutil.copytree(ROOT / "vlmgate", made.root / "vlmgate", ignore=shutil.ignore_patterns("__pycache__"))
+    git(made.root, "init", "-q")
+    git(made.root, "add", "conftest.py", "pyproject.toml", "benchmarks", "fixtures", "vlmgate")
+    git(made.root, "commit", "-qm", "as it is")
+    return made
+
+
+def measured(project: Project, against: str, results: str, *more: str) -> Done:
+    options = ["--against", against, "--rounds=2", *more]
+    where = project.root.parent / results
+    return project.pytest("benchmarks", *options, results=where, PYTHONPATH=str(project.root))
+
+
+def of(done: Done) -> dict[tuple[str, str], Verdict]:
+    return {(verdict.case.split("/")[1], verdict.metric): verdict for verdict in done.run.verdicts}
+
+
+def test_an_identical_commit_does_not_fail(repository: Project, tmp_path: Path) -> None:
+    done = measured(repository, "HEAD", "same", "--blocks=2")
+    assert done.status == 0, done.out[-3000:]
+    run, found = done.run, of(done)
+    assert run.other and run.other.label == "HEAD" and run.other.info["commit"] == git(repository.root, "rev-parse", "HEAD")
+    assert [block.index for block in run.other.blocks] == [block.index for block in run.blocks]
+    assert found["pruned", "size"].outcome is found["pruned", "cider"].outcome is Outcome.PASS
+    assert found["pruned", "time_per_caption"].outcome is not Outcome.FAIL
+    assert found["fp32", "time_per_caption"].estimate  # the reference itself is compared too
+    assert "against HEAD, measured beside it" in found["pruned", "size"].sentence
+    assert not list(repository.root.glob(".git/worktrees/*")) and not git(repository.root, "status", "--porcelain", "-uno")
+    suite = load_suite(repository.root / "benchmarks" / "suite.yaml", MODELS, VARIANTS, DATASETS, METRICS)
+    again = rejudged(replace(run, verdicts=()), suite, {})
+    assert again.verdicts == run.verdicts
+    assert read_run(write_run(again, tmp_path)) == run
+
+
+def test_a_slowed_captioner_fails(repository: Project) -> None:
+    """What the working tree has and the commit has not: all code that is measured on the other side is the commit's."""
+    captioner = repository.root / "vlmgate" / "artefacts" / "captioner.py"
+    before = captioner.read_text(encoding="utf-8")
+    captioner.write_text(before.replace("\n    def tokens(", SLEEP, 1), encoding="utf-8")
+    try:
+        done = measured(repository, "HEAD", "slowed", "-k", "latency", "--blocks=4")
+    finally:
+        captioner.write_text(before, encoding="utf-8")
+    assert done.status == 1, done.out[-3000:]
+    found = of(done)
+    for variant in ("fp32", "pruned"):  # both alike, which a speed-up against the reference would not show
+        verdict = found[variant, "time_per_caption"]
+        assert verdict.outcome is Outcome.FAIL and verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
+
+
+def test_a_side_that_cannot_be_is_one_sentence(repository: Project) -> None:
+    done = measured(repository, "nowhere", "none")
+    assert done.status == 4 and "--against nowhere: neither a Python executable, nor a virtual environment" in done.err
+    assert not list((repository.root.parent / "none").glob("*/run.json"))

@@ -1,0 +1,72 @@
+"""Groups and their artefacts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobs import NEW_TOKENS, ROOT
+from sessions import CUDA, DIES, LATENCY, SECONDS, SIZE, SLOW, SUITE, Made, Place, arms, records, verdicts
+
+from vlmgate.datasets import DATASETS
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.running import Options, Session
+from vlmgate.running.cache import entries, in_use
+from vlmgate.spec import Outcome, Run
+from vlmgate.suite import load_suite
+from vlmgate.variants import VARIANTS
+
+
+def test_a_variant_that_cannot_be_prepared_is_left_out(place: Place, made: Callable[..., Made]) -> None:
+    answers = made(SECONDS, {"prepare": ["dies"]})
+    run = place.session({SLOW: (LATENCY,), DIES: (LATENCY,)}, blocks=6)
+    run.measure()
+    assert answers.jobs["prepare"] == 2 and arms(run) == {"fp32": 6, "slow": 6, "placebo": 6}
+    found = run.finish("left out")
+    assert verdicts(found, SLOW)["time_per_caption"].outcome is Outcome.PASS
+    assert verdicts(found, DIES)["time_per_caption"].outcome is Outcome.FAIL
+
+
+def test_the_dataset_is_the_same_whatever_is_selected(place: Place, made: Callable[..., Made], tmp_path: Path) -> None:
+    made(SECONDS)
+    text = SUITE.format(blocks=6, new_tokens=NEW_TOKENS, models="[tiny]", floor=1)
+    more = "      - {models: [scene-blip], variants: [fp32, pruned], datasets: [scenes], settings: {images: 6}}\n"
+    (place.folder / "two.yaml").write_text(text.replace("thresholds:", f"{more}thresholds:"), encoding="utf-8")
+    suite = load_suite(place.folder / "two.yaml", MODELS, VARIANTS, DATASETS, METRICS)
+    found = []
+    for selected in ([SLOW], ["scene-blip/pruned/scenes"], [SLOW, "scene-blip/pruned/scenes"]):
+        run = Session(suite, suite.tier("smoke"), dict.fromkeys(selected, (SIZE,)), Options(ROOT, tmp_path), {})
+        run.measure()
+        found.append(run.datasets["scenes"])
+    assert len(set(found)) == 1
+
+
+def test_what_cannot_run_here_is_skipped_with_the_reason(whole: tuple[Run, list[str]]) -> None:
+    run = whole[0]
+    assert "fp16-cuda needs an NVIDIA GPU" in records(run)[CUDA].skip
+    found = verdicts(run, CUDA)
+    assert len(found) == 4
+    assert all(v.outcome is Outcome.SKIP and "needs an NVIDIA GPU" in v.sentence for v in found.values())
+
+
+def test_nothing_half_made_stays_in_the_cache(whole: tuple[Run, list[str]], place: Place) -> None:
+    assert whole and not list((place.folder / "cache").rglob("*.partial"))
+    assert len(list((place.folder / "cache" / "artefacts" / "tiny").iterdir())) == 3
+
+
+def test_the_cache_is_kept_to_its_size_and_never_loses_what_the_run_uses(
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, tiny_checkpoint)
+    old = place.folder / "cache" / "artefacts" / "old" / "fp32-0123456789abcdef"
+    old.mkdir(parents=True)
+    (old / "model.safetensors").write_bytes(b"x")
+    monkeypatch.setenv("VLMGATE_CACHE_SIZE", "0")
+    lines: list[str] = []
+    run = place.session({SLOW: (SIZE,)}, lines.append)
+    run.measure()
+    assert not old.exists() and any("cache: removed old/fp32" in line for line in lines)
+    kept = {entry.variant for entry in entries(place.folder / "cache")}
+    assert kept == {"fp32", "slow"}
+    run.finish("trimmed")
+    assert not any(in_use(entry) for entry in entries(place.folder / "cache"))

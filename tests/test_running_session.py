@@ -1,0 +1,97 @@
+"""A whole run for real on a tiny model."""
+
+import math
+
+import pytest
+from sessions import CUDA, DIES, FP32, LATENCY, SLOW, Place, records, verdicts
+
+from vlmgate.record import read_run
+from vlmgate.record.raw import Call, read_raw
+from vlmgate.spec import Outcome, Run
+from vlmgate.stats import block_value
+
+
+def test_a_whole_run_holds_everything_measured(whole: tuple[Run, list[str]]) -> None:
+    run, found = whole[0], records(whole[0])
+    assert (run.name, run.tier, run.status) == ("whole", "smoke", "complete")
+    assert found.keys() == {FP32, SLOW, DIES, CUDA}
+    for case in (FP32, SLOW):
+        record = found[case]
+        assert record.failure is None and not record.skip and record.skips.keys() <= {"energy"}  # the machine may have no counter
+        assert record.exact["reloads"] == record.exact["agreement"] == 1.0
+        assert record.exact["parameters"] > 1000 and record.checkpoint
+        assert all(len(record.memory[name]) == 1 and record.memory[name][0] > 0 for name in ("peak_memory", "heap_peak"))
+        assert len(record.captions) == len(record.quality) == 4 and record.scores.keys() >= {"bleu_4", "cider"}
+        assert "4 images" in record.signature
+    assert found[SLOW].captions == found[FP32].captions
+    assert run.datasets.keys() == {"scenes"} and run.environment.key["threads"] == 1
+
+
+def test_the_time_is_accounted_for(whole: tuple[Run, list[str]]) -> None:
+    run = whole[0]
+    measured = {"start-up", "preparing", "quality", "memory", "warm-up", "measuring"}
+    assert run.phases.keys() - {"writing"} == measured | {"judging", "other"}
+    assert all(seconds > 0 for seconds in run.phases.values())
+    assert math.isclose(sum(run.phases.values()), run.seconds, rel_tol=0.02)
+    assert run.parent_cpu is not None and 0 < run.parent_cpu < 0.5  # of a core, with calls of milliseconds
+
+
+def test_the_block_values_come_from_the_raw_values_to_the_last_digit(raw_run: tuple[Run, list[Call]]) -> None:
+    run, calls = raw_run
+    for place, block in enumerate(run.blocks):
+        mine = [call for call in calls if call.worker == place]
+        assert [call.turn for call in mine] == list(range(len(mine)))
+        timed: dict[str, dict[int, dict[int, float]]] = {}
+        for call in (call for call in mine if call.kind == "timed"):
+            assert call.image is not None and call.round is not None
+            timed.setdefault(call.arm, {}).setdefault(call.image, {})[call.round] = call.seconds
+        times = {
+            arm: tuple(tuple(of[n] for n in sorted(of)) for _, of in sorted(images.items())) for arm, images in timed.items()
+        }
+        assert times == block.times
+        for arm in block.times:
+            assert block_value(times["fp32"], times[arm]) == block_value(block.times["fp32"], block.times[arm])
+        assert {arm: tuple(c.seconds for c in mine if (c.kind, c.arm) == ("warm-up", arm)) for arm in block.times} == block.warmup
+        assert tuple(call.seconds for call in mine if call.kind == "yardstick") == block.yardstick
+        assert {call.kind for call in mine} == {"warm-up", "timed", "first token", "yardstick"}
+
+
+def test_blocks_have_the_placebo_and_not_the_arm_that_died(whole: tuple[Run, list[str]]) -> None:
+    run = whole[0]
+    assert [block.index for block in run.blocks] == [0, 1]
+    assert len({block.seed for block in run.blocks}) == 2
+    for block in run.blocks:
+        assert block.model == "tiny/scenes"
+        assert block.times.keys() == {"fp32", "slow", "placebo"}
+        assert all(len(images) == 2 and all(len(rounds) == 2 for rounds in images) for images in block.times.values())
+        slow, fast = (sum(map(sum, block.times[name])) for name in ("slow", "placebo"))
+        assert slow > 1.3 * fast  # it is made to take twice as long
+
+
+def test_a_deselected_reference_is_measured_and_not_judged(whole: tuple[Run, list[str]]) -> None:
+    run = whole[0]
+    assert records(run)[FP32].questions == () and not verdicts(run, FP32)
+    assert records(run)[SLOW].reference == FP32 and records(run)[FP32].reference == ""
+
+
+def test_an_arm_that_dies_fails_alone(whole: tuple[Run, list[str]]) -> None:
+    run, lines = whole
+    failure = records(run)[DIES].failure
+    assert run.failures == (failure,) and failure is not None
+    assert (failure.arm, failure.stage, failure.kind) == ("dies", "warming", "SIGKILL")
+    assert len(records(run)[DIES].captions) == 4  # what was measured before is kept
+    assert {verdict.outcome for verdict in verdicts(run, DIES).values()} == {Outcome.FAIL}
+    assert any("dies failed while warming" in line for line in lines)
+    kept = verdicts(run, SLOW)
+    assert kept.keys() == {"time_per_caption", "peak_memory", "parameters", "agreement"}
+    assert all(kept[metric].outcome is Outcome.PASS for metric in ("peak_memory", "parameters", "agreement"))
+    assert kept["time_per_caption"].estimate is not None
+
+
+@pytest.fixture(scope="module")
+def raw_run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[Call]]:
+    """Two real blocks, written down."""
+    folder = tmp_path_factory.mktemp("raw")
+    run = place.session({SLOW: (LATENCY,)}, blocks=2, folder=folder)
+    run.measure()
+    return read_run(folder), read_raw(folder)

@@ -1,0 +1,60 @@
+"""Stored runs: judged again through JSON they give the same verdicts, field by field; what promotion takes of them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from judging import baseline_of, blocks, record, run_of
+from project import Done, Project
+
+from vlmgate.datasets import DATASETS
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.record import read_run, write_run
+from vlmgate.running.stored import block_values, changes, contaminated_cases, rejudged
+from vlmgate.suite import load_suite
+from vlmgate.variants import VARIANTS
+
+
+def test_judged_again_through_json_every_field_is_the_same(project: Project, first: Done, tmp_path: Path) -> None:
+    suite = load_suite(project.root / "benchmarks" / "suite.yaml", MODELS, VARIANTS, DATASETS, METRICS)
+    stored = first.run
+    assert stored.verdicts
+    again = rejudged(replace(stored, verdicts=()), suite, {})
+    assert again.verdicts == stored.verdicts
+    assert read_run(write_run(again, tmp_path)) == stored
+
+
+def test_a_run_without_timing_is_judged_without(project: Project, first: Done) -> None:
+    suite = load_suite(project.root / "benchmarks" / "suite.yaml", MODELS, VARIANTS, DATASETS, METRICS)
+    untimed = replace(first.run, blocks=())
+    words = "tiny/int8-dynamic/scenes: time_per_caption skipped: timing is switched off (--benchmark-disable)"
+    marked = replace(untimed, verdicts=(replace(first.run.verdicts[0], sentence=words),))
+    assert words in [verdict.sentence for verdict in rejudged(marked, suite, {}).verdicts]
+    assert words not in [verdict.sentence for verdict in rejudged(untimed, suite, {}).verdicts]
+
+
+def test_block_values_are_against_the_reference_and_of_a_reference_against_the_yardstick() -> None:
+    found = block_values(run_of(record("fp32"), record("int8"), timed=blocks(1.5, 6)))
+    assert {case: sorted(values) for case, values in found.items()} == {
+        "m/fp32/d": ["placebo", "time_per_caption"],
+        "m/int8/d": ["time_per_caption"],
+    }
+    assert all(len(block) == 6 for values in found.values() for block in values.values())
+    assert sum(found["m/int8/d"]["time_per_caption"]) / 6 == pytest.approx(0.405465, abs=1e-6)  # ln 1.5
+    assert block_values(run_of(record("fp32"), record("int8"))) == {}
+
+
+def test_a_placebo_that_moved_is_said_of_every_timed_case() -> None:
+    quiet, moved = (run_of(record("fp32"), record("int8"), timed=blocks(1.5, 6, placebo=p)) for p in (1.0, 1.1))
+    assert contaminated_cases(quiet, {}) == {}
+    assert set(contaminated_cases(moved, {})) == {"m/fp32/d", "m/int8/d"}
+
+
+def test_changes_leave_the_commit_aside() -> None:
+    made = {"versions": {"torch": "1"}, "recipe": {}, "checkpoint": "c"}
+    baseline = replace(baseline_of(record("int8")), history=({"run": "r", "made_with": made},))
+    run = run_of(record("fp32"), record("int8", checkpoint="d"))
+    info = {"commit": "e" * 40, "versions": {"torch": "1"}}
+    run = replace(run, environment=replace(run.environment, info=info))
+    assert changes(run, {"m/int8/d": baseline}) == {"m/int8/d": ["checkpoint c → d"]}

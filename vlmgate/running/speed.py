@@ -1,0 +1,91 @@
+"""Looks at the speed of the arms: blocks of all that take turns, then judging, then more blocks for the undecided."""
+
+from vlmgate.judge import LOOKS, TIMED, contaminated_groups, to_confirm, undecided
+from vlmgate.judge.confirm import CONFIRMING
+from vlmgate.running.blocks import Blocks, BudgetSpent
+from vlmgate.running.group import CONFIRM, LOOK, RETRY, Group
+from vlmgate.running.progress import duration
+from vlmgate.running.state import State
+from vlmgate.spec import Case
+
+KINDS = {LOOK: "blocks", CONFIRM: "blocks that were to confirm a fail", RETRY: "blocks of the second try", "": "blocks"}
+
+
+def time_speed(state: State, groups: list[Group]) -> None:
+    """Time every group within the time budget: each gets an equal share of what is left, so that no model eats it all."""
+    timed = [group for group in groups if _asked(state, state.wanted(group, *TIMED))]
+    deadline = state.clock.now() + state.options.time_budget if state.options.time_budget else None
+    for number, group in enumerate(timed):
+        left = (deadline - state.clock.now()) / (len(timed) - number) if deadline else None
+        _time_group(state, group, state.clock.now() + left if left is not None else None)
+
+
+def _time_group(state: State, group: Group, deadline: float | None) -> None:
+    """The looks, with new blocks for what fails; a budget that ends is noted with what it cut."""
+    blocks = Blocks(state, group, deadline)
+    try:
+        _looks(state, group, blocks)
+    except BudgetSpent:
+        state.notes.append(_cut(state, group, blocks))
+        state.progress(state.notes[-1])
+    if took := blocks.pace.took:
+        state.progress(f"{group.name}: {len(took)} workers timed in {duration(sum(took))}")
+
+
+def _looks(state: State, group: Group, blocks: Blocks) -> None:
+    """Looks at 6, 12 and 24 blocks; after each, what fails is confirmed, and only the variants that are still undecided go on.
+
+    A fail is confirmed at once: the looks of others must not eat up the time in which it becomes one.
+    Where the placebo moved, all blocks so far are measured once more, and those count instead.
+    """
+    cases, role = state.wanted(group, *TIMED), LOOK
+    for look in _plan(state, group):
+        cases = blocks.measure(cases, role, look)
+        if role == LOOK and _contaminated(state, group):
+            role = RETRY
+            state.notes.append(f"{group.name}: the placebo moved in the first {look} blocks; they were measured once more")
+            state.progress(state.notes[-1])
+            cases = blocks.measure(state.wanted(group, *TIMED), role, look)
+        _confirm(state, group, blocks)
+        left = undecided(state.verdicts(), {case.id for case in group.cases})
+        cases = [case for case in cases if case is group.reference or case.id in left]
+        if not left or not _asked(state, cases):
+            return
+
+
+def _plan(state: State, group: Group) -> list[int]:
+    """How many blocks each look has; a limit below the second look is a look of its own."""
+    if state.options.blocks:
+        return [state.options.blocks]
+    most = group.reference.settings.blocks
+    plan = [look for look in LOOKS if look <= most]
+    return [*plan, most] if most < LOOKS[1] and most not in plan else plan
+
+
+def _contaminated(state: State, group: Group) -> bool:
+    return group.name in contaminated_groups(state.run(""), state.baselines)
+
+
+def _confirm(state: State, group: Group, blocks: Blocks) -> None:
+    """New blocks, which the looks did not choose, for the cases that fail by chance or by right."""
+    failing = to_confirm(state.verdicts()) & {case.id for case in group.cases}
+    cases = [case for case in group.cases if case.id in failing and state.alive(case)]
+    if cases:
+        rest = [case for case in cases if case is not group.reference]
+        state.progress(f"{group.name}: {CONFIRMING} new blocks to confirm that {', '.join(c.variant.name for c in cases)} fails")
+        blocks.measure([group.reference, *rest], CONFIRM, CONFIRMING)
+
+
+def _cut(state: State, group: Group, blocks: Blocks) -> str:
+    """What the time budget cut, as a sentence."""
+    verdicts = state.verdicts()
+    open_cases = undecided(verdicts, {c.id for c in group.cases}) | to_confirm(verdicts) & {c.id for c in group.cases}
+    names = ", ".join(case.variant.name for case in group.cases if case.id in open_cases)
+    budget = f"the time budget of {state.options.time_budget:g} s"
+    what = f"; left open: {names}" if names else ""
+    return f"{group.name}: {budget} ended after {blocks.done} of {blocks.planned} {KINDS[blocks.role]}{what}"
+
+
+def _asked(state: State, cases: list[Case]) -> bool:
+    """Whether any of the cases is there for its own sake; the reference may only be needed by others."""
+    return any(state.asked(case, *TIMED) for case in cases)

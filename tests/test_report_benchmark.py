@@ -43,7 +43,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("replay")
     (folder / "test_it.py").write_text(TESTS.format(durations=DURATIONS), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-json=out.json", "test_it.py"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}  # it is no worker of xdist
+    environment = {**kept, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert "3 passed" in done.stdout, done.stdout
     return {one["name"]: one for one in json.loads((folder / "out.json").read_text(encoding="utf-8"))["benchmarks"]}

@@ -24,14 +24,14 @@ def tables(text: str) -> list[list[list[str]]]:
 
 def test_tables_are_rectangular() -> None:
     found = tables(render(make_run()))
-    assert len(found) == 4  # two models, captions, environment
+    assert len(found) == 6  # two models with their anatomy, captions, environment
     for table in found:
         assert len({len(line) for line in table}) == 1
         assert all(re.fullmatch(r":?-{3,}:?", cell) for cell in table[1])
 
 
 def test_model_table_by_hand() -> None:
-    scene, base = tables(render(make_run()))[:2]
+    scene, base = tables(render(make_run()))[:3:2]
     head = [
         "variant",
         "time/image [ms]",
@@ -63,6 +63,12 @@ def test_sentences_with_their_reasons() -> None:
     assert found.count(f"- {CRASH}") == 1
     assert f"- {UNRESOLVED}" in found
     assert found.index("## Failed (3 gates)") < at < found.index("## Unresolved (1 gate)")
+
+
+def test_waived_fails_have_a_section() -> None:
+    found = render(with_outcomes(make_run(), Outcome.WAIVED))
+    assert "11 waived" in found.splitlines()[2] and "## Waived (11 gates)" in found and f"- {FAIL}" in found
+    assert "## Waived" not in render(make_run())
 
 
 def test_all_unresolved_says_so() -> None:
@@ -99,7 +105,7 @@ def test_environment_versions_and_signature() -> None:
 
 
 def test_only_captions_that_differ_are_shown() -> None:
-    shown = tables(render(make_run()))[2]
+    shown = tables(render(make_run()))[4]
     case = "scene-blip/int8-dynamic/scenes"
     assert shown[2:] == [
         [case, "1", "a red cube number 1", "a &lt;b&gt;blue&lt;/b&gt; \\| cube"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from runs import CRASH, FAIL, UNRESOLVED, blocks, make_run, record, verdict, with_outcomes
 
-from vlmgate.report.terminal import plain, render, significant, skip_reasons
+from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line
 from vlmgate.spec import Failure, Outcome, Question
 
 ANSI = re.compile(r"\x1b\[\d*m")
@@ -26,6 +26,16 @@ def row(text: str, variant: str) -> list[str]:
 def test_the_share_decided_comes_first() -> None:
     first = lines(render(make_run(), colour=False))[0]
     assert first == "8 of 9 gates decided (88 %): 5 pass, 3 fail, 1 unresolved; 2 skipped"
+
+
+def test_waived_fails_are_counted_and_listed() -> None:
+    said = "blip-base/bf16/scenes: speed-up 0.9× misses its floor of 1×; waived until 2027-01-31: slow CPU"
+    waived = verdict("blip-base/bf16/scenes", "time_per_caption", Question.LATENCY, Outcome.WAIVED, said)
+    held = verdict("a/b/c", "size", Question.SIZE, Outcome.PASS)
+    text = render(make_run(verdicts=(held, waived)), colour=True)
+    assert ANSI.sub("", lines(text)[0]) == "2 of 2 gates decided (100 %): 1 pass, 0 fail, 0 unresolved, 1 waived"
+    assert lines(text)[0].startswith("\x1b[33m"), "a waived fail is not green"
+    assert f"WAIVED     {said}" in ANSI.sub("", text)
 
 
 def test_the_share_is_never_rounded_up() -> None:
@@ -159,3 +169,10 @@ def test_a_log_cannot_steer_the_terminal() -> None:
 )
 def test_three_significant_digits(number: float, text: str) -> None:
     assert significant(number) == text
+
+
+def test_the_last_lines_say_what_is_overhead_and_what_the_parent_used() -> None:
+    phases = {"start-up": 10.0, "warm-up": 5.0, "measuring": 55.0, "quality": 10.0, "memory": 15.0, "other": 5.0}
+    line = time_line(make_run(seconds=100.0, phases=phases, parent_cpu=0.0034))
+    assert line.endswith("; 15 % is overhead (30 % with memory); pytest itself used 0.34 % of a core while workers measured")
+    assert "overhead" not in time_line(make_run()) and "core" not in time_line(make_run())  # older records

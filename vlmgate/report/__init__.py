@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from vlmgate.record import atomic_write, write_run
-from vlmgate.report import csv_file, markdown, terminal
+from vlmgate.report import card, csv_file, markdown, terminal
 from vlmgate.spec import Run
 
-__all__ = ["csv_file", "markdown", "terminal", "write_reports"]
+__all__ = ["card", "csv_file", "markdown", "terminal", "write_reports"]
 
 
 def write_reports(run: Run, folder: Path) -> list[Path]:

@@ -13,7 +13,8 @@ COLUMNS = (
     *("case", "model", "variant", "dataset", "reference", "time_per_image_s", "speed_up", "speed_up_low", "speed_up_high"),
     *("images_per_s", "peak_memory_bytes", "memory_ratio", "size_bytes", "size_ratio"),
     *(column for score in SCORES for column in (score, f"{score}_retention")),
-    *("verdict", "reason"),
+    *("first_token_s", "further_token_s", "call_p50_s", "call_p90_s", "new_tokens", "images_per_s_by_batch"),
+    *("energy_per_image_j", "verdict", "reason"),
 )
 DANGEROUS = ("=", "+", "-", "@")  # a spreadsheet takes such a cell for a formula (OWASP, CSV Injection)
 
@@ -43,7 +44,16 @@ def _values(run: Run, row: Row) -> list[Cell]:
     scores: list[Cell] = [of.get(score) for score in SCORES for of in (row.scores, row.retention)]
     names: list[Cell] = [row.case, row.model, row.variant, row.dataset, row.reference]
     verdict: list[Cell] = [row.verdict.value if row.verdict else None, _reason(run, row)]
-    return [*names, row.seconds, *interval, row.images_per_second, *bytes_, *scores, *verdict]
+    return [*names, row.seconds, *interval, row.images_per_second, *bytes_, *scores, *_anatomy(row), *verdict]
+
+
+def _anatomy(row: Row) -> list[Cell]:
+    """Seconds a call; the throughput of all batch sizes in one cell, for a column a size would differ from run to run."""
+    of = row.anatomy
+    if of is None:
+        return [None] * 7
+    rates = "; ".join(f"{size}: {rate:.12g}" for size, rate in of.throughput.items())
+    return [of.first_token, of.per_token, of.p50, of.p90, float(of.tokens), rates, of.energy]
 
 
 def _reason(run: Run, row: Row) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Group, Row, counts, groups
 from vlmgate.report.terminal import (
     MISSING,
@@ -45,9 +46,14 @@ def render(run: Run) -> str:
         f"# vlmgate: {escape(run.name)}",
         f"**{escape(status_line(run))}**",
         *map(escape, remarks(run)),
-        *(part for group in found for part in (f"## {escape(title(group))}", _table(group), escape(placebo_line(group)))),
+        *(
+            part
+            for group in found
+            for part in (f"## {escape(title(group))}", _table(group), _anatomy(group), escape(placebo_line(group)))
+        ),
         _section("Failed", with_outcome(run, Outcome.FAIL)),
         _section("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
+        _section("Waived", with_outcome(run, Outcome.WAIVED)),
         _folded(f"Passed ({_gates(counts(run).passed)})", _items(with_outcome(run, Outcome.PASS))),
         _folded("Skipped", "\n".join(f"- {escape(reason)}" for reason in skip_reasons(run))),
         _folded("Captions that differ from the reference's", _captions(run)),
@@ -74,6 +80,12 @@ def _table(group: Group) -> str:
     head = [name.replace("/\n", "/").replace("\n", " ") for name in heads(group.reference)]
     body = [(row.variant, scaled(row.seconds, 1000), _speed_up(row.speed_up), *cells(row), _verdict(row)) for row in group.rows]
     return table(head, body, left=(0, len(head) - 1))
+
+
+def _anatomy(group: Group) -> str:
+    head, body = columns(group, scaled)
+    flat = [name.replace("/\n", "/").replace("\n", " ") for name in head]
+    return table(flat, body, left=(0,)) if body else ""
 
 
 def _speed_up(found: Estimate | None) -> str:

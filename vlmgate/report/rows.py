@@ -2,17 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
 from vlmgate.judge import LOOKS, PASS_ERROR, decided_share
-from vlmgate.judge.estimates import Evidence, contaminated, group_of, placebo, speed_values
+from vlmgate.judge.anatomy import Anatomy, anatomy
+from vlmgate.judge.evidence import Evidence, contaminated, group_of, judged, placebo, speed_values
 from vlmgate.spec import Block, CaseRecord, Estimate, Outcome, Run, Settings
 from vlmgate.stats import as_ratio, coverage, log_time, look_levels, t_interval
 
 LEVEL = 0.95  # two-sided coverage of the speed-up's interval in tables; a verdict's own interval stands in its sentence
-WORST_FIRST = (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.PASS, Outcome.SKIP)
+WORST_FIRST = (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.WAIVED, Outcome.PASS, Outcome.SKIP)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Row:
     retention: Mapping[str, float]  # metric → score ÷ score of the reference
     verdict: Outcome | None  # the worst of the case; None where nothing was asked
     text: str  # why it was skipped, or how it failed
+    anatomy: Anatomy | None = None  # of its latency; None where it was not timed
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Counts:
     skipped: int
     decided: int
     gates: int
+    waived: int = 0
 
     @property
     def share(self) -> float | None:
@@ -76,7 +79,9 @@ def counts(run: Run) -> Counts:
     """How many verdicts of the run have each outcome, and how many are decided."""
     of = Counter(verdict.outcome for verdict in run.verdicts)
     decided, gates = decided_share(run.verdicts)
-    return Counts(of[Outcome.PASS], of[Outcome.FAIL], of[Outcome.UNRESOLVED], of[Outcome.SKIP], decided, gates)
+    return Counts(
+        of[Outcome.PASS], of[Outcome.FAIL], of[Outcome.UNRESOLVED], of[Outcome.SKIP], decided, gates, of[Outcome.WAIVED]
+    )
 
 
 def rows(run: Run) -> list[Row]:
@@ -117,6 +122,7 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
         retention=_retention(record, base),
         verdict=worst or _without_gates(record),
         text=record.skip or _failure(record),
+        anatomy=anatomy(record, blocks),
     )
 
 
@@ -177,9 +183,9 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
     first = members[0][0]
     reference = next((record for record, _ in members if not record.reference), None)
     name = reference.variant if reference else first.reference.split("/")[1]  # deselected, but it ran as an arm
-    blocks = [block for block in run.blocks if block.model == group_of(first) and name in block.times]
+    blocks = judged(run.blocks, group_of(first), name)
     # the level at which judging looks at the placebo, so that the word here and the verdicts agree
-    look = Evidence(run, reference or first, None, None).look(LOOKS)
+    look = Evidence(run, reference or first, None, None).look
     found = placebo(blocks, name, coverage(look_levels(PASS_ERROR, LOOKS)[look]))
     return Group(
         label=f"{first.model} on {first.dataset}" if several else first.model,
@@ -190,5 +196,10 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
         rows=tuple(row for _, row in members),
         blocks=len(blocks),
         placebo=found,
-        contaminated=contaminated(found),
+        contaminated=_contaminated(run, {record.id for record, _ in members}, found),
     )
+
+
+def _contaminated(run: Run, cases: Collection[str], found: Estimate | None) -> bool:
+    """By the placebo alone, or as a verdict says, which may know its promoted spread."""
+    return contaminated(found) or any(v.contaminated for v in run.verdicts if v.case in cases)

@@ -1,0 +1,126 @@
+"""The short proof, live: changes made on purpose go through the real session, and every gate must see its own."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlmgate.metrics import METRICS
+from vlmgate.running import Options, Session
+from vlmgate.selftest.arms import REFERENCE
+from vlmgate.selftest.rates import rate
+from vlmgate.selftest.tables import Table
+from vlmgate.spec import Against, Case, Model, Outcome, Question, Settings, Step, Threshold, Variant, Verdict, VlmgateError
+from vlmgate.suite import Suite, Tier
+from vlmgate.variants import ALL_PARTS, VARIANTS
+
+DATASET, TIER = "scenes", "selftest"
+SETTINGS = Settings(batch=1, new_tokens=16, max_tokens=24, threads=1, images=60, timed_images=4, rounds=3, blocks=12)
+NOT_SLOWER = 0.95  # floor on the speed-up in both speed checks
+
+
+@dataclass(frozen=True)
+class Check:
+    """A change on purpose, the line that it meets, and whether that line must fail."""
+
+    name: str
+    variant: Variant
+    metric: str
+    line: float
+    must_fail: bool = True
+
+    @property
+    def question(self) -> Question:
+        return METRICS[self.metric].question
+
+
+def _pruned(amount: float) -> Variant:
+    return Variant(f"pruned-{amount * 100:.0f}", (Step("l1_prune", {"parts": ALL_PARTS, "amount": amount}),))
+
+
+def _changed(name: str, recipe: str, **parameters: float) -> Variant:
+    return Variant(name, (Step(recipe, parameters),))
+
+
+CHECKS = (
+    Check("A/A: a second copy of the reference", Variant("copy"), "time_per_caption", NOT_SLOWER, must_fail=False),
+    Check("20 % slower by busy work", _changed("slow20", "slowed", share=0.2), "time_per_caption", NOT_SLOWER),
+    Check("damaged: 70 % of the weights pruned", _pruned(0.7), "cider", 0.9),
+    Check("damaged: 60 % of the weights pruned", _pruned(0.6), "cider", 0.9),
+    Check("inflated: a forgotten tensor of 20 % in the artefact", _changed("inflated", "inflated", share=0.2), "size", -0.01),
+    Check("hog: 200 MB more while it runs", _changed("hog", "hog", bytes=200_000_000), "peak_memory", -0.1),
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A check and what the gate said of it."""
+
+    check: Check
+    verdict: Verdict
+
+    @property
+    def right(self) -> bool:
+        return (self.verdict.outcome is Outcome.FAIL) is self.check.must_fail
+
+
+def suite_of(model: Model, root: Path, checks: Sequence[Check], settings: Settings = SETTINGS) -> Suite:
+    """A suite of the reference and one case a check, each with the one line it meets."""
+    cases = [Case(model, VARIANTS[REFERENCE], DATASET, settings, tuple({check.question: 0 for check in checks}))]
+    cases += [Case(model, check.variant, DATASET, settings, (check.question,)) for check in checks]
+    lines = [
+        Threshold(case.id, check.metric, Against.REFERENCE, check.line, check.name)
+        for case, check in zip(cases[1:], checks, strict=True)
+    ]
+    tier = Tier(TIER, "changes made on purpose", tuple(cases))
+    return Suite(root / "benchmarks" / "suite.yaml", "", {TIER: tier}, tuple(lines), (), METRICS)
+
+
+def run_checks(
+    model: Model,
+    options: Options,
+    questions: Collection[Question] = tuple(Question),
+    progress: Callable[[str], None] = lambda line: None,
+    settings: Settings = SETTINGS,
+) -> list[Seen]:
+    """Measure and judge, in one session, all checks whose question is asked. A worker that dies is seen as its case's fail."""
+    checks = [check for check in CHECKS if check.question in questions]
+    suite = suite_of(model, options.root, checks, settings)
+    selected = {case.id: case.questions for case in suite.tiers[TIER].cases}
+    session = Session(suite, suite.tiers[TIER], selected, options, {}, progress)
+    session.measure()
+    found = {(verdict.case, verdict.metric): verdict for verdict in session.finish(TIER).verdicts}
+    return [Seen(check, found[f"{model.name}/{check.variant.name}/{DATASET}", check.metric]) for check in checks]
+
+
+def checks_table(seen: Sequence[Seen]) -> Table:
+    """Expected beside got, one row a check."""
+    rows = []
+    for one in seen:
+        expected = "fail" if one.check.must_fail else "not fail"
+        rows.append([one.check.name, expected, str(one.verdict.outcome), "right" if one.right else "WRONG"])
+    return Table("Changes on purpose, live", ["change", "expected", "got", ""], rows, [one.verdict.sentence for one in seen])
+
+
+def repeated_table(runs: Sequence[Mapping[str, str]]) -> Table:
+    """How often each check failed over several live runs, each a mapping from check to outcome."""
+    rows = []
+    for check in CHECKS:
+        fails = rate(run[check.name] == Outcome.FAIL for run in runs if check.name in run)
+        rows.append([check.name, "fail" if check.must_fail else "not fail", str(fails)])
+    return Table(f"{len(runs)} live runs", ["change", "expected", "fails (95 % interval)"], rows)
+
+
+def outcomes_of(seen: Sequence[Seen]) -> dict[str, str]:
+    """Check → outcome, as the log of repeated runs keeps them."""
+    return {one.check.name: str(one.verdict.outcome) for one in seen}
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The runs in a log of JSON lines (empty without a file); VlmgateError where it is none."""
+    if not path.exists():
+        return []
+    try:
+        return [{str(name): str(outcome) for name, outcome in json.loads(line).items()} for line in path.open(encoding="utf-8")]
+    except (OSError, ValueError, AttributeError) as error:
+        raise VlmgateError(f"{path} is no log of live runs ({error}); name another with --log") from error

@@ -16,12 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # From top to bottom; a name is a module or a package folder under vlmgate/. Imports point down only.
 ROWS = (
     ("__main__",),
-    ("plugin", "cli"),
+    ("plugin", "cli", "api"),
+    ("selftest",),  # the suite judged by itself: bank of blocks, noise, injections
     ("report",),
-    ("run",),
+    ("running",),
     ("measure", "worker"),
-    ("prepare", "judge", "record", "suite"),
-    ("models", "variants", "datasets", "metrics"),
+    ("artefacts", "judge", "record", "suite"),
+    ("backends",),  # runtimes other than torch
+    ("models", "variants", "datasets", "metrics", "meters"),
     ("stats",),
     ("protocol",),  # what measure and worker say to each other
     ("spec",),
@@ -29,7 +31,7 @@ ROWS = (
 ROW = {name: depth for depth, names in enumerate(ROWS) for name in names}
 LONGEST = 300  # lines of a module
 FAMILY = re.compile("blip|llava|paligemma|qwen", re.IGNORECASE)
-WITHOUT_TORCH = ("spec", "protocol", "suite", "record", "judge", "stats", "metrics", "report", "cli")
+WITHOUT_TORCH = ("spec", "protocol", "suite", "record", "judge", "stats", "metrics", "meters", "report", "cli")
 # Import name → distribution, where they differ; huggingface_hub is a fixed part of transformers, which reads hubs by it.
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -147,7 +149,7 @@ def dependency_problems(name: str, tree: ast.Module, package: str, core: set[str
 
 def mirror_problems(name: str, tree: ast.Module, root: Path) -> Iterator[str]:
     """Every module that says something has a test file of its name."""
-    if not tree.body or name in ("", "__main__"):
+    if not tree.body or name.split(".")[-1] in ("", "__main__"):
         return
     test = f"tests/test_{name.replace('.', '_')}.py"
     if not (root / test).exists():
@@ -203,13 +205,13 @@ def test_judging_and_reporting_import_without_torch() -> None:
 
 HEAD = '"""A module."""\n'
 GOOD = {
-    "vlmgate/__init__.py": HEAD + "def __getattr__(name: str) -> object:\n    from vlmgate import run\n    return run\n",
+    "vlmgate/__init__.py": HEAD + "def __getattr__(name: str) -> object:\n    from vlmgate import running\n    return running\n",
     "vlmgate/spec.py": HEAD,
     "vlmgate/protocol.py": HEAD + "from vlmgate.spec import Case\n",
     "vlmgate/measure.py": HEAD + "from vlmgate import protocol, suite\n",
     "vlmgate/worker.py": HEAD + "from vlmgate.protocol import read\n",
     "vlmgate/suite.py": HEAD + "import yaml\nfrom vlmgate.models import MODELS\n",
-    "vlmgate/run.py": HEAD + "from .measure import block\n",
+    "vlmgate/running.py": HEAD + "from .measure import block\n",
     "vlmgate/models/__init__.py": HEAD + "from vlmgate.models.folder import read\n",
     "vlmgate/models/folder.py": HEAD + "from . import other\ndef f() -> None:\n    import pynvml\n",
     "vlmgate/models/other.py": HEAD + "FAMILY = 'blip'\n",
@@ -221,15 +223,15 @@ GOOD = {
 BAD: Mapping[str, tuple[str, str, str]] = {
     "upwards": ("vlmgate/stats.py", HEAD + "from vlmgate.judge import verdict\n", "stats: imports judge"),
     "upwards from the package": ("vlmgate/stats.py", HEAD + "from vlmgate import suite\n", "stats: imports suite"),
-    "upwards in a function": ("vlmgate/suite.py", HEAD + "def f():\n    import vlmgate.run\n", "suite: imports run"),
+    "upwards in a function": ("vlmgate/suite.py", HEAD + "def f():\n    import vlmgate.running\n", "suite: imports running"),
     "upwards, relative": ("vlmgate/models/other.py", HEAD + "from ..suite import load\n", "models.other: imports suite"),
-    "upwards, relative, package": ("vlmgate/models/__init__.py", HEAD + "from .. import run\n", "models: imports run"),
+    "upwards, relative, package": ("vlmgate/models/__init__.py", HEAD + "from .. import running\n", "models: imports running"),
     "upwards by string": ("vlmgate/stats.py", HEAD + "import_module('vlmgate.cli')\n", "stats: imports cli"),
     "one row": ("vlmgate/variants/cast.py", HEAD + "import vlmgate.models.folder\n", "variants.cast: imports models"),
     "measure and worker": ("vlmgate/worker.py", HEAD + "from vlmgate.measure import block\n", "worker: imports measure"),
     "spec and protocol": ("vlmgate/spec.py", HEAD + "from vlmgate import protocol\n", "spec: imports protocol"),
     "no row": ("vlmgate/misc.py", HEAD, "misc: has no row"),
-    "eager root": ("vlmgate/__init__.py", HEAD + "from vlmgate import run\n", "__init__: imports run at import time"),
+    "eager root": ("vlmgate/__init__.py", HEAD + "from vlmgate import running\n", "__init__: imports running at import time"),
     "no head": ("vlmgate/spec.py", "import re\n", "spec: line 1 is not a docstring"),
     "late head": ("vlmgate/spec.py", "# note\n" + HEAD, "spec: line 1 is not a docstring"),
     "empty first line": ("vlmgate/spec.py", '"""\nA module."""\n', "spec: line 1 is not a docstring"),

@@ -1,6 +1,8 @@
 """The plugin in real pytest processes on a project with a tiny model: outcomes, records, pytest-benchmark, bad input."""
 
 import json
+import os
+import pty
 import re
 import shutil
 import signal
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -16,33 +19,23 @@ from xml.etree import ElementTree
 
 import psutil
 import pytest
-from project import PATIENCE, ROOT, Done, Project, first_run, shared_project, suite_text, times
+from project import PATIENCE, ROOT, Done, Project, suite_text, times
 
 from vlmgate.cli import main
 from vlmgate.record import read_run
+from vlmgate.record.raw import read_raw
 from vlmgate.spec import Change, Outcome, Question, Run, Verdict
 
 VARIANTS = ["fp32", "int8-dynamic", "fp16-cuda", "slow", "idle", "pruned"]
 INT8_LATENCY = "tiny/int8-dynamic/scenes and latency"
-COLLECTED = 24  # six variants, four questions
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Project:
-    return shared_project(tmp_path_factory.getbasetemp(), tiny_checkpoint)
-
-
-@pytest.fixture(scope="session")
-def first(project: Project) -> Done:
-    """Everything asked of every variant."""
-    return first_run(project)
+COLLECTED = 30  # six variants, five questions
 
 
 @pytest.fixture(scope="session")
 def second(project: Project, first: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """``slow`` is now ten times as slow as when it was promoted, INT8 has a floor that it cannot reach, and -x stops at once."""
     folder, text = tmp_path_factory.mktemp("second"), suite_text(share=9.0, floor=1000.0)
-    arguments = ["promote", first.folder, "--baselines", folder / "baselines", "--cases", "tiny/slow/*"]
+    arguments = ["promote", first.folder, "--baselines", folder / "baselines", "--cases", "tiny/slow/*", "--force"]
     assert main([*map(str, arguments), "--suite", str(project.root / "benchmarks" / "suite.yaml")]) == 0
     suite = project.suite("slower.yaml", text)
     options = ["--suite", suite, "--baselines", folder / "baselines", "--blocks=3", "--rounds=2", "-x", "--benchmark-compare"]
@@ -143,7 +136,7 @@ def test_what_cannot_run_is_skipped_with_the_reason(first: Done) -> None:
 
 
 def test_table_and_record_are_written(first: Done) -> None:
-    assert sorted(path.name for path in first.folder.iterdir()) == ["comparison.csv", "comparison.md", "run.json"]
+    assert sorted(path.name for path in first.folder.iterdir()) == ["comparison.csv", "comparison.md", "raw.csv.gz", "run.json"]
     assert first.run.status == "complete" and first.run.tier == "default" and len(first.run.blocks) == 2
     section = first.out.partition(" vlmgate =")[2]
     assert "gates decided" in section.splitlines()[1]
@@ -256,9 +249,9 @@ def test_unresolved_has_its_own_word_and_does_not_fail(only: Done) -> None:
 def test_strict_makes_unresolved_fail(project: Project, tmp_path: Path) -> None:
     options = ["--gate-strict", "--time-budget=0.001", "--rounds=1", "-k", INT8_LATENCY]
     done = project.pytest("benchmarks", *options, results=tmp_path / "results")
-    assert done.status == 1 and "--gate-strict: what cannot be told is a failure" in done.out
+    assert done.status == 3 and "--gate-strict: what cannot be told is a failure" in done.out
     assert judged(done.run)["int8-dynamic", "time_per_caption"].outcome is Outcome.UNRESOLVED
-    assert any("the time budget ended" in note for note in done.run.notes) and len(done.run.blocks) <= 1
+    assert any("the time budget of 0.001 s ended" in note for note in done.run.notes) and len(done.run.blocks) <= 1
 
 
 # red when it must be
@@ -267,7 +260,7 @@ def test_strict_makes_unresolved_fail(project: Project, tmp_path: Path) -> None:
 def test_a_slow_down_after_promote_is_red(second: Done) -> None:
     found = judged(second.run)["slow", "time_per_caption"]
     assert found.outcome is Outcome.FAIL and found.change is Change.REGRESSED
-    assert "misses its tolerance of 10.0% against the baseline promoted from" in found.sentence
+    assert "misses its tolerance of 10.0% against the baseline promoted by force from" in found.sentence
 
 
 def test_a_floor_too_high_is_red(second: Done) -> None:
@@ -278,26 +271,21 @@ def test_a_floor_too_high_is_red(second: Done) -> None:
 def test_stopping_at_the_first_failure_keeps_record_and_table(second: Done) -> None:
     assert second.status == 1 and "stopping after 1 failures" in second.out
     assert len(cases(second.results.parent / "junit.xml")) == 1
-    assert second.run.status == "complete" and len(second.run.blocks) == 3
+    assert second.run.status == "complete" and [block.role for block in second.run.blocks] == ["look"] * 3 + ["confirm"] * 6
     assert judged(second.run)["idle", "low_precision_share"].outcome is Outcome.FAIL  # judged, though its item never ran
     assert "tiny on scenes" in second.out and (second.folder / "comparison.md").is_file()
 
 
 # Ctrl-C
 
+CHOSEN = ["-k", "int8-dynamic and (latency or size or memory)", "--blocks=2", "--rounds=300"]
+
 
 @pytest.fixture
 def running(project: Project, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "benchmarks",
-        "-k",
-        "int8-dynamic and (latency or size)",
-        "--results",
-        tmp_path / "r",
-    ]
+    """Two blocks of some seconds each, in a process that Ctrl-C reaches."""
+    command = [sys.executable, "-m", "pytest", "benchmarks", *CHOSEN, "--results", tmp_path / "r"]
+    (tmp_path / "tmp").mkdir()
 
     def interruptible() -> None:  # a shell's background job ignores Ctrl-C, and passes that on
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -305,7 +293,7 @@ def running(project: Project, tmp_path: Path) -> Iterator["subprocess.Popen[str]
     with subprocess.Popen(
         [str(word) for word in command],
         cwd=project.root,
-        env=project.environment(PYTHONUNBUFFERED="1"),
+        env=project.environment(PYTHONUNBUFFERED="1", TMPDIR=str(tmp_path / "tmp")),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -315,25 +303,84 @@ def running(project: Project, tmp_path: Path) -> Iterator["subprocess.Popen[str]
         process.kill()
 
 
-def test_an_interrupt_keeps_what_was_measured(running: "subprocess.Popen[str]", project: Project, tmp_path: Path) -> None:
+def read_until(running: "subprocess.Popen[str]", words: str) -> None:
     assert running.stdout
     before = ""
-    while "block 1 of" not in before:
+    while words not in before:
         line = running.stdout.readline()
         assert line, before
         before += line
+
+
+def test_an_interrupt_keeps_what_was_measured_and_resume_goes_on(
+    running: "subprocess.Popen[str]", project: Project, tmp_path: Path
+) -> None:
+    shared = set(Path("/dev/shm").iterdir())
+    read_until(running, "block 2 of 2")
+    (folder,) = (tmp_path / "r").iterdir()
+    (kept,) = read_run(folder).blocks  # written down already: a kill -9 would have left it
     _wait_for(lambda: workers(project))
+    time.sleep(1.1 * kept.startup)  # it times by now
+    began = time.monotonic()
     running.send_signal(signal.SIGINT)
     after = running.communicate(timeout=PATIENCE)[0]
+    print(f"stopped in {time.monotonic() - began:.2f} s")
+    assert time.monotonic() - began < PATIENCE / 10  # 2 s on a quiet machine
     assert running.returncode == pytest.ExitCode.INTERRUPTED
     _wait_for(lambda: not workers(project))
-    (folder,) = (tmp_path / "r").iterdir()
+    assert not list((tmp_path / "tmp").glob("vlmgate-*")) and not list((project.root / "cache").rglob("*.partial"))
+    assert set(Path("/dev/shm").iterdir()) <= shared
     run = read_run(folder)
-    assert run.status == "interrupted" and not run.blocks
+    assert run.status == "interrupted" and run.blocks == (kept,)
     assert judged(run)["int8-dynamic", "size"].outcome is Outcome.PASS
     assert "The run is interrupted" in after and "tiny on scenes" in after and f"record: {folder}" in after
-    assert (folder / "comparison.md").is_file() and (folder / "comparison.csv").is_file()
-    assert not list((project.root / "cache").rglob("*.partial"))
+    assert (folder / "comparison.md").is_file() and (folder / "comparison.csv").is_file() and (folder / "raw.csv.gz").is_file()
+
+    done = project.pytest("benchmarks", *CHOSEN, "--results", tmp_path / "r", "--resume=latest")
+    assert done.status in (0, 1), done.out + done.err
+    (new,) = (path for path in (tmp_path / "r").iterdir() if path != folder)
+    whole = read_run(new)
+    assert whole.status == "complete" and [block.index for block in whole.blocks if block.role == "look"] == [0, 1]
+    assert whole.blocks[0] == kept and f"resumed from {folder.name}: 1 blocks" in "".join(whole.notes)
+    assert f"resumed from {folder.name}" in done.out and "memory of int8-dynamic" not in done.out
+    memory = [{record.id: record.memory for record in each.cases} for each in (run, whole)]
+    assert memory[0] == memory[1] and all(memory[0].values())
+    assert {call.worker for call in read_raw(new)} == set(range(len(whole.blocks)))
+
+
+def test_resuming_with_other_settings_is_refused_and_leaves_no_run(first: Done, project: Project, tmp_path: Path) -> None:
+    chosen = ["-k", "tiny/int8-dynamic/scenes and size", "--rounds=7", f"--resume={first.folder}"]
+    done = project.pytest("benchmarks", *chosen, results=tmp_path / "r")
+    assert done.status == pytest.ExitCode.USAGE_ERROR and "Traceback" not in done.out + done.err
+    assert "cannot be resumed: tiny/fp32/scenes: rounds: 2 against 7" in done.out + done.err
+    assert not list((tmp_path / "r").iterdir())
+
+
+# progress on a terminal
+
+
+def test_a_terminal_gets_a_live_line_that_is_overwritten(project: Project, tmp_path: Path) -> None:
+    parent, child = pty.openpty()
+    command = ["-m", "pytest", "benchmarks", "-k", "tiny/slow/scenes and latency", "--blocks=1", "--rounds=100"]
+    with subprocess.Popen(
+        [sys.executable, *command, "--results", str(tmp_path / "r")],
+        cwd=project.root,
+        env=project.environment(TERM="xterm"),
+        stdin=subprocess.DEVNULL,
+        stdout=child,
+        stderr=child,
+    ) as process:
+        os.close(child)
+        shown = b""
+        with suppress(OSError):  # the terminal is closed from the other side
+            while data := os.read(parent, 65536):
+                shown += data
+    os.close(parent)
+    assert process.returncode in (0, 1)
+    live = [line for line in shown.decode().split("\r") if line.startswith("vlmgate: tiny/scenes: block 1 of 1, ")]
+    assert len(live) >= 2 and all("\n" not in line for line in live)  # each overwrites the one before
+    assert any(re.search(r"(timing|warming|loading) (fp32|slow|placebo)", line) for line in live)
+    assert "variants and the placebo" not in shown.decode()  # that is the line of a log
 
 
 def _wait_for(condition: Callable[[], object]) -> None:

@@ -101,6 +101,7 @@ def test_a_slow_down_after_promotion_is_red_against_the_baseline(tmp_path: Path)
         str(next(tmp_path.glob("results-*"))),
         "--reason",
         "first",
+        "--force",  # six blocks are enough for a change as large as this one
         "--baselines",
         str(tmp_path / "baselines"),
     ]

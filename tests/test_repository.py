@@ -103,7 +103,7 @@ def test_the_lock_pins_every_dependency_within_its_bounds() -> None:
     declared = project()["project"]
     wanted = list(declared["dependencies"]) + [line for extra in declared["optional-dependencies"].values() for line in extra]
     lock = locked()
-    requirements = [Requirement(line) for line in wanted]
+    requirements = [Requirement(line) for line in wanted if not line.startswith("vlmgate[")]  # an extra of our own
     unpinned = [str(each) for each in requirements if canonicalize_name(each.name) not in lock]
     assert unpinned == []
     outside = [str(each) for each in requirements if not each.specifier.contains(lock[canonicalize_name(each.name)])]

@@ -1,0 +1,76 @@
+"""The Python API: three lines from a model to a folder and back, and a whole run without pytest."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT, Project
+
+import vlmgate
+from vlmgate.record import read_run
+from vlmgate.spec import Outcome, VlmgateError
+
+
+@pytest.fixture
+def home(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a user's project, as the current folder."""
+    for name, value in project.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(project.root)
+    return project.root
+
+
+def test_prepared_saved_and_loaded_captions_are_the_same(home: Path, tmp_path: Path) -> None:
+    image = home / "fixtures" / "scenes" / "images" / "000000.jpg"
+    model = vlmgate.prepare("tiny", "int8-dynamic", threads=1)
+    folder = model.save(tmp_path / "shipped")
+    again = vlmgate.load(folder)
+    from PIL import Image
+
+    assert again.caption([image, Image.open(image)], max_tokens=6) == model.caption([str(image)], max_tokens=6) * 2
+    assert again.exact == model.exact and again.exact["reloads"] == 1.0
+    assert (folder / "README.md").read_text(encoding="utf-8").startswith("# tiny, int8-dynamic\n")
+
+
+def test_a_run_without_pytest(home: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    run = vlmgate.run("default", cases="tiny/pruned/*", questions=["size", "quality"], results=tmp_path, progress=lines.append)
+    assert run.status == "complete" and lines
+    assert {(v.case, v.metric, v.outcome) for v in run.verdicts} == {
+        ("tiny/pruned/scenes", "parameters", Outcome.PASS),
+        ("tiny/pruned/scenes", "agreement", Outcome.FAIL),
+    }
+    (folder,) = tmp_path.iterdir()
+    assert read_run(folder) == run and {file.name for file in folder.iterdir()} >= {"run.json", "comparison.md", "comparison.csv"}
+
+
+def test_mistakes_are_sentences_and_leave_nothing(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(VlmgateError, match="unknown tier 'smok'"):
+        vlmgate.run("smok", results=tmp_path)
+    with pytest.raises(VlmgateError, match=r"no case of tier default matches 'blop/\*'"):
+        vlmgate.run(cases="blop/*", results=tmp_path)
+    with pytest.raises(VlmgateError, match="unknown variant 'int9'"):
+        vlmgate.prepare("tiny", "int9")
+    with pytest.raises(VlmgateError, match="is not an artefact"):
+        vlmgate.load(tmp_path)
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        _ = vlmgate.lod  # type: ignore[attr-defined]
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_vlmgate_loads_no_library() -> None:
+    program = "import sys, vlmgate; print(sorted({'torch', 'numpy', 'yaml', 'PIL'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = (text for text in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "vlmgate.prepare" in text)
+    example = example.replace('"shipped"', repr(str(tmp_path / "shipped")))
+    done = subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second and len(first.split()) > 4  # the trained fixture model says a sentence, before and after

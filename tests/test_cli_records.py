@@ -1,0 +1,105 @@
+"""Commands on the record of a real run of a tiny model."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from project import Done, Project
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def test_judge_gives_the_verdicts_of_the_run(vlmgate: Run, first: Done) -> None:
+    status, out, _ = vlmgate("judge")
+    assert status == 1
+    table = first.out.partition(" vlmgate =")[2].partition("\n")[2].partition("\ntime: ")[0]
+    assert table and out.startswith(table)
+    assert f"record: {first.folder.relative_to(first.results.parent)}" in out
+
+
+def test_judge_with_other_lines(vlmgate: Run, project: Project, first: Done, lenient: Path) -> None:
+    before = (first.folder / "run.json").read_bytes()
+    status, out, _ = vlmgate("judge", first.folder.name, "--suite", lenient)
+    assert status == 0 and "FAIL" not in out
+    suite = project.suite("steep.yaml", lenient.read_text().replace("at_most: 1000000", "at_most: 10"))
+    status, out, _ = vlmgate("judge", first.folder, "--suite", suite)
+    assert status == 1 and "FAIL       tiny/fp32/scenes: parameters" in out and "misses its limit of 10" in out
+    assert (first.folder / "run.json").read_bytes() == before  # judging again changes no record
+
+
+def test_judge_strictly(vlmgate: Run, project: Project, first: Done, lenient: Path) -> None:
+    """With the first block alone the speed-up cannot be told from any floor."""
+    data = json.loads((first.folder / "run.json").read_text(encoding="utf-8"))
+    data["blocks"] = data["blocks"][:1]
+    folder = project.root / "one-block"
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(data), encoding="utf-8")
+    line = '  - {cases: "tiny/int8*", metric: time_per_caption, against: reference, floor: 1.1, reason: faster}\n'
+    suite = project.suite("speed.yaml", lenient.read_text() + line)
+    status, out, _ = vlmgate("judge", folder, "--suite", suite)
+    assert status == 0 and "UNRESOLVED tiny/int8-dynamic/scenes" in out
+    assert vlmgate("judge", folder, "--suite", suite, "--strict")[0] == 3
+    assert vlmgate("judge", first.folder, "--suite", lenient, "--strict")[0] == 0
+
+
+def test_an_unknown_run_names_the_nearest(vlmgate: Run, first: Done) -> None:
+    name = first.folder.name
+    for command in ("judge", "report", "promote"):
+        status, out, err = vlmgate(command, name[:-1])
+        assert (status, out) == (4, "") and err == f"vlmgate: no run '{name[:-1]}' in results; known are {name}\n"
+    status, _, err = vlmgate("judge", "latest", "--results", "none")
+    assert status == 4 and "there is none yet: make one with `pytest benchmarks/`" in err
+
+
+@pytest.mark.parametrize("spoiled", ["", "{", '{"schema": 1}', '{"schema": 99}'])
+def test_a_damaged_record_is_one_sentence(vlmgate: Run, tmp_path: Path, spoiled: str) -> None:
+    (tmp_path / "run.json").write_text(spoiled)
+    status, out, err = vlmgate("judge", tmp_path)
+    assert (status, out) == (4, "") and str(tmp_path / "run.json") in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["judge"],
+        ["report"],
+        ["env"],
+        ["promote", "--force", "--cases", "tiny/slow/*", "--baselines", "light"],
+        ["compare", "latest", "latest"],
+    ],
+)
+def test_no_torch_is_needed(project: Project, first: Done, command: list[str]) -> None:
+    code = (
+        "import sys; from vlmgate.cli import main; main(sys.argv[1:]); "
+        "print([name for name in ('torch', 'transformers') if name in sys.modules], file=sys.stderr)"
+    )
+    done = project.python("-c", code, *command)
+    assert done.status == 0 and done.out and done.err == "[]\n"
+
+
+# report
+
+
+def test_report_writes_the_tables_again(vlmgate: Run, first: Done) -> None:
+    tables = [first.folder / "comparison.md", first.folder / "comparison.csv"]
+    before = [path.read_bytes() for path in tables]
+    for path in tables:
+        path.unlink()
+    status, out, _ = vlmgate("report", first.folder.name)
+    assert status == 0 and out.split() == [
+        f"results/{first.folder.name}/{name}" for name in ("run.json", *(p.name for p in tables))
+    ]
+    assert [path.read_bytes() for path in tables] == before
+
+
+# compare
+
+
+def test_compare_shows_two_runs_case_by_case(vlmgate: Run, first: Done) -> None:
+    status, out, _ = vlmgate("compare", first.folder.name, "latest")
+    assert status == 0 and out.startswith(f"A  {first.run.name} (default")
+    assert "nothing that was recorded has changed" in out
+    (slow,) = (line for line in out.splitlines() if line.startswith("tiny/slow/scenes"))
+    assert " 1.000 (" in slow and "0 of 4" in slow
+    assert vlmgate("compare", "nowhere")[0] == 4

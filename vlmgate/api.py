@@ -1,0 +1,145 @@
+"""For Python programs: prepare an artefact, load one, and make a whole run without pytest.
+
+import vlmgate
+
+model = vlmgate.prepare("scene-blip", "int8-dynamic")
+model.caption(["photo.jpg"])
+model.save("shipped")
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from vlmgate.datasets import DATASETS
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.models.source import with_source
+from vlmgate.record import find_run, fingerprint, load_baselines, new_run_folder, read_run
+from vlmgate.report import card, write_reports
+from vlmgate.running import Options, Session, cache_folder
+from vlmgate.running.exporting import copy_out, prepare_one, read_json
+from vlmgate.spec import Model, Question, Run, Variant, VlmgateError
+from vlmgate.suite import Suite, load_suite
+from vlmgate.suite.document import unknown
+from vlmgate.variants import VARIANTS
+from vlmgate.variants.artefact import CARD
+
+DEFAULT_SUITE = Path("benchmarks") / "suite.yaml"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A loaded artefact. ``exact`` are its exact figures, such as size (bytes) and parameters."""
+
+    folder: Path
+    captioner: Any
+    threads: int = 2
+
+    @property
+    def exact(self) -> Mapping[str, float]:
+        return dict(read_json(self.folder / CARD)["exact"])
+
+    def caption(self, images: Sequence[Any], max_tokens: int = 24) -> list[str]:
+        """One caption an image (a path or a PIL image), decoded together as one batch."""
+        from vlmgate.datasets.images import open_image
+
+        opened = [open_image(Path(image)) if isinstance(image, str | Path) else image.convert("RGB") for image in images]
+        return list(self.captioner.caption(opened, max_tokens))
+
+    def save(self, folder: str | Path, *, run: Run | None = None, force: bool = False) -> Path:
+        """Copy the artefact to ``folder`` with a card, README.md; measured figures in it are those of ``run``."""
+        environment = fingerprint(self.threads)
+        return copy_out(self.folder, Path(folder), card.render(read_json(self.folder / CARD), environment, run), force=force)
+
+
+def prepare(
+    model: str,
+    variant: str,
+    *,
+    suite: str | Path | None = None,
+    model_source: str | None = None,
+    model_path: str | Path | None = None,
+    threads: int = 2,
+) -> Artefact:
+    """The variant of the model, made by a worker where the cache does not have it, and loaded into this process.
+
+    Names are those of ``suite`` (default: benchmarks/suite.yaml below the current folder, where there is one).
+    """
+    path, opened = _suite_or_registries(suite)
+    models, variants = (opened.models, opened.variants) if opened else (MODELS, VARIANTS)
+    found: Model = _known(models, model, "model")
+    chosen: Variant = _known(variants, variant, "variant")
+    plugins = opened.plugins if opened else ()
+    source = with_source(found, model_source, str(model_path) if model_path else None)
+    return load(prepare_one(source, chosen, path.resolve().parent.parent, plugins, threads), plugins=plugins, threads=threads)
+
+
+def load(folder: str | Path, *, plugins: Sequence[str] = (), threads: int = 2) -> Artefact:
+    """What `vlmgate export` or `Artefact.save` wrote; ``plugins`` are the files or modules that its recipe needs, if any."""
+    from vlmgate.artefacts import load_artefact
+    from vlmgate.worker.common import register
+
+    register({"plugins": list(plugins)})
+    return Artefact(Path(folder), load_artefact(Path(folder)), threads)
+
+
+def run(
+    tier: str = "default",
+    *,
+    suite: str | Path = DEFAULT_SUITE,
+    cases: str = "*",
+    questions: Collection[str] = tuple(Question),
+    results: str | Path | None = None,
+    baselines: str | Path | None = None,
+    progress: Callable[[str], None] = print,
+    **options: Any,
+) -> Run:
+    """Measure and judge a tier, write the run to ``results`` as pytest does, and return it with its verdicts.
+
+    ``cases`` is a shell pattern on case ids. ``options`` are those of `Options`: blocks, rounds, time_budget, timing, patience,
+    memory_limit, resume (a run's name or path), against.
+
+    Raises:
+        VlmgateError: something is wrong with the suite or an option, before anything was measured.
+    """
+    path = Path(suite).resolve()
+    opened = load_suite(path, MODELS, VARIANTS, DATASETS, METRICS)
+    root, chosen = path.parent.parent, opened.tier(tier)
+    asked = [Question(question) for question in questions]
+    selected = {case.id: tuple(q for q in case.questions if q in asked) for case in chosen.cases if fnmatchcase(case.id, cases)}
+    selected = {case: of for case, of in selected.items() if of}
+    if not selected:
+        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; its cases: {_ids(chosen.cases)}")
+    results = Path(results or root / "results")
+    if options.get("resume"):
+        options["resume"] = find_run(results, str(options["resume"]))
+    folder = new_run_folder(results, tier)
+    session = Session(opened, chosen, selected, Options(root, cache_folder(), folder=folder, **options), {}, progress)
+    session.baselines = load_baselines(Path(baselines or root / "baselines"), session.environment)
+    try:
+        session.measure()
+    finally:
+        if session.records:
+            write_reports(session.finish(folder.name), folder)
+        else:
+            folder.rmdir()
+    return read_run(folder)
+
+
+def _ids(cases: Sequence[Any]) -> str:
+    return ", ".join(case.id for case in cases)
+
+
+def _suite_or_registries(suite: str | Path | None) -> tuple[Path, Suite | None]:
+    """The suite's path, and the suite; without a file and without one asked for, None: the built-in names."""
+    path = Path(suite or DEFAULT_SUITE)
+    return path, load_suite(path, MODELS, VARIANTS, DATASETS, METRICS) if suite or path.exists() else None
+
+
+def _known(table: Mapping[str, Any], name: str, kind: str) -> Any:
+    if name not in table:
+        raise VlmgateError(unknown(kind, name, table))
+    return table[name]

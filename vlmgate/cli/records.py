@@ -1,0 +1,50 @@
+"""Commands on stored runs, which need no torch: judge, report, compare."""
+
+import argparse
+import sys
+
+from vlmgate.cli.common import PASSED, Command, baselines_of, open_suite
+from vlmgate.judge import exit_status
+from vlmgate.record import find_run, load_baselines, read_run
+from vlmgate.report import terminal, write_reports
+from vlmgate.report.compare import compare_runs
+from vlmgate.running.stored import rejudged
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Judge a stored run again, with any suite file and baselines; needs no torch."""
+    suite = open_suite(options)
+    path = find_run(options.results, options.run)
+    stored = read_run(path)
+    run = rejudged(stored, suite, load_baselines(baselines_of(options), stored.environment))
+    print(terminal.render(run, colour=sys.stdout.isatty(), record=path.parent))
+    return exit_status(run.verdicts, strict=options.strict)
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write comparison.md and comparison.csv of a stored run again."""
+    path = find_run(options.results, options.run)
+    for written in write_reports(read_run(path), path.parent):
+        print(written)
+    return PASSED
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Two stored runs, case by case: speed, size, memory, scores and captions of the second against the first."""
+    then, now = (read_run(find_run(options.results, which)) for which in (options.first, options.second))
+    print(compare_runs(then, now, load_baselines(baselines_of(options), now.environment)))
+    return PASSED
+
+
+def add(command: Command) -> None:
+    """The parsers of this module's commands."""
+    two = command("judge", judge, "judge a stored run again (no torch needed)")
+    two.add_argument("run", nargs="?", default="latest", metavar="RUN", help="name or path of a run (default: latest)")
+    two.add_argument(
+        "--strict", action="store_true", help="exit with 3 when a gate is unresolved, with 6 when a placebo moved (contaminated)"
+    )
+    three = command("report", report, "write the comparison tables of a stored run again")
+    three.add_argument("run", nargs="?", default="latest", metavar="RUN")
+    four = command("compare", compare, "compare two stored runs case by case")
+    four.add_argument("first", metavar="A", help="name or path of the earlier run")
+    four.add_argument("second", nargs="?", default="latest", metavar="B", help="name or path of the later run (default: latest)")

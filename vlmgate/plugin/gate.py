@@ -1,0 +1,66 @@
+"""What a benchmark test holds: the verdicts on one case and question, as outcomes of pytest."""
+
+from typing import Any
+
+import pytest
+
+from vlmgate.plugin.state import State
+from vlmgate.report.benchmark import ReplayTimer, replay
+from vlmgate.spec import Outcome, Question, Verdict
+
+UNRESOLVED: "pytest.StashKey[bool]" = pytest.StashKey()
+
+
+class Gate:
+    """What a benchmark test holds: one case and one question."""
+
+    def __init__(self, state: State, item: pytest.Item, case: str, question: Question, timer: ReplayTimer | None) -> None:
+        self.state, self.item, self.case, self.question, self.timer = state, item, case, question, timer
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts on this case and question, in the order of suite.yaml."""
+        run = self.state.run
+        return [v for v in run.verdicts if v.case == self.case and v.question is self.question] if run else []
+
+    def replay(self, benchmark: Any) -> None:
+        """Show this case's times, those of all blocks, in pytest-benchmark's table and files."""
+        run, variant = self.state.run, self.case.split("/")[1]
+        group = self.case.replace(f"/{variant}/", "/", 1)
+        blocks = [block for block in run.blocks if block.model == group and variant in block.times] if run else []
+        times = [seconds for block in blocks for image in block.times[variant] for seconds in image]
+        if not times:
+            benchmark._mode = "not timed"  # nothing to show, and nothing was forgotten
+            return
+        extra = {"case": self.case, "blocks": len(blocks), "verdict": self._worst().value, "run": str(self.state.folder)}
+        assert self.timer is not None
+        replay(benchmark, self.timer, times, extra)
+
+    def check(self) -> None:
+        """Fail, skip or pass as the verdicts say; a failure names every missed line."""
+        verdicts, worst = self.verdicts, self._worst()
+        if worst is Outcome.FAIL:
+            missed = dict.fromkeys(v.sentence for v in verdicts if v.outcome is Outcome.FAIL)  # a crash misses every line alike
+            pytest.fail("\n".join(missed), pytrace=False)
+        if worst is Outcome.UNRESOLVED:
+            words = "\n".join(v.sentence for v in verdicts if v.outcome is Outcome.UNRESOLVED)
+            if self.state.config.getoption("vlmgate_strict"):
+                self.state.untold += 1
+                pytest.fail(f"{words}\n(--gate-strict: what cannot be told is a failure)", pytrace=False)
+            self.item.stash[UNRESOLVED] = True
+            pytest.skip(words)
+        if worst is Outcome.WAIVED:
+            pytest.xfail("\n".join(v.sentence for v in verdicts if v.outcome is Outcome.WAIVED))
+        if worst is Outcome.SKIP:
+            pytest.skip("; ".join(dict.fromkeys(v.sentence for v in verdicts)) or self._why_unasked())
+
+    def _why_unasked(self) -> str:
+        """Why there is no verdict at all: the case or the question was skipped, or suite.yaml holds no line about it."""
+        cases = self.state.run.cases if self.state.run else ()
+        record = next((record for record in cases if record.id == self.case), None)
+        reason = record and (record.skip or record.skips.get(self.question.value))
+        return f"{self.case}: {self.question.value} skipped: {reason or 'no threshold in suite.yaml asks about it'}"
+
+    def _worst(self) -> Outcome:
+        found = {v.outcome for v in self.verdicts}
+        return next((o for o in (Outcome.FAIL, Outcome.UNRESOLVED, Outcome.WAIVED, Outcome.PASS) if o in found), Outcome.SKIP)

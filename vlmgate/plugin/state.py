@@ -1,0 +1,139 @@
+"""What the plugin knows during one pytest session, and the measuring that it starts."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlmgate.datasets import DATASETS
+from vlmgate.judge import absent
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.models.source import with_source
+from vlmgate.record import find_run, fingerprint, load_baselines, new_run_folder
+from vlmgate.report import write_reports
+from vlmgate.running import Options, Session, cache_folder, most_threads
+from vlmgate.spec import Question, Run, Source, VlmgateError
+from vlmgate.suite import Suite, load_suite
+from vlmgate.variants import VARIANTS
+
+DEFAULT_SUITE = Path("benchmarks") / "suite.yaml"
+
+
+class State:
+    """What the plugin knows during one pytest session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.run: Run | None = None
+        self.folder: Path | None = None
+        self.not_evaluated: list[str] = []
+        self._is_live = False  # the last line on the terminal is one to overwrite
+        self.items: dict[str, set[Question]] = {}  # what is asked, cases that only baselines know included
+        self.untold = 0  # gates that failed for nothing but what could not be told
+        self.error = ""  # what is wrong with the suite file or an option, met while collecting
+
+    @cached_property
+    def path(self) -> Path:
+        return Path(self.config.getoption("vlmgate_suite") or self.config.rootpath / DEFAULT_SUITE).resolve()
+
+    @cached_property
+    def suite(self) -> Suite:
+        option = self.config.getoption
+        own = dict(part.split("=", 1) for part in option("vlmgate_model_path") if "=" in part)
+        if odd := [part for part in option("vlmgate_model_path") if "=" not in part] + sorted(own.keys() - MODELS.keys()):
+            raise VlmgateError(f"--model-path {odd[0]}: expected NAME=DIR with NAME one of {', '.join(MODELS)}")
+        source = option("vlmgate_model_source")
+        if source == Source.LOCAL and own:
+            source = None  # models without a folder keep their own weights
+        models = {name: with_source(model, source, own.get(name)) for name, model in MODELS.items()}
+        return load_suite(self.path, models, VARIANTS, DATASETS, METRICS)
+
+    @property
+    def root(self) -> Path:
+        return self.path.parent.parent
+
+    @cached_property
+    def absent(self) -> dict[str, tuple[Question, ...]]:
+        """Case id → questions, of cases that were promoted here in this tier and are no longer declared in it."""
+        tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
+        here = fingerprint(most_threads(self.suite), self.root)
+        return absent(load_baselines(self.baselines, here), tier.name, [case.id for case in tier.cases])
+
+    def cases(self, question: Question) -> list[str]:
+        """The cases that get an item in the file of a question: those of the tier, and those that are missing from it."""
+        tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
+        return [*(case.id for case in tier.cases), *(case for case, asked in self.absent.items() if question in asked)]
+
+    def measure(self) -> None:
+        """Measure what the selected items ask, judge it and write it down; an interrupt keeps what was measured."""
+        option = self.config.getoption
+        tier = self.suite.tier(option("vlmgate_tier"))
+        results = Path(option("vlmgate_results") or self.root / "results")
+        resume = find_run(results, option("vlmgate_resume")) if option("vlmgate_resume") else None
+        options = Options(
+            root=self.root,
+            cache=cache_folder(),
+            timing=not option("benchmark_disable", False),
+            blocks=option("vlmgate_blocks"),
+            rounds=option("vlmgate_rounds"),
+            time_budget=option("vlmgate_time_budget"),
+            patience=option("vlmgate_patience"),
+            memory_limit=option("vlmgate_memory_limit"),
+            resume=resume,
+            against=option("vlmgate_against"),
+        )
+        selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}
+        selected = {case: questions for case, questions in selected.items() if questions}
+        session = Session(self.suite, tier, selected, options, {}, self.progress, self.live)
+        session.baselines = load_baselines(self.baselines, session.environment)
+        asked = {case: tuple(q for q in held if q in self.items.get(case, ())) for case, held in self.absent.items()}
+        session.absent = {case: questions for case, questions in asked.items() if questions}
+        everything = [*((case.id, case.questions) for case in tier.cases), *self.absent.items()]
+        session.whole = all(set(questions) <= self.items.get(case, set()) for case, questions in everything)
+        self.folder = new_run_folder(results, tier.name)  # when nothing more can be wrong with what was given
+        session.options = replace(options, folder=self.folder)
+        try:
+            session.measure()
+        finally:
+            self._end_live()
+            if session.records or session.absent:
+                self.run = session.finish(self.folder.name)
+                write_reports(self.run, self.folder)
+            else:  # stopped before there was anything to write down, such as by a dataset that is missing
+                self.folder.rmdir()
+
+    @property
+    def baselines(self) -> Path:
+        return Path(self.config.getoption("vlmgate_baselines") or self.root / "baselines")
+
+    @property
+    def _reporter(self) -> Any:
+        """pytest's own writer; None under -q, which is silent."""
+        return self.config.pluginmanager.get_plugin("terminalreporter") if self.config.get_verbosity() >= 0 else None
+
+    def progress(self, line: str) -> None:
+        """A line that stays, in place of the live one."""
+        if self._reporter:
+            self._end_live()
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"vlmgate: {line}")
+
+    def _end_live(self) -> None:
+        if self._is_live:
+            self._reporter.rewrite("", erase=True)
+            self._reporter.rewrite("")  # back to the first column
+            self._is_live = False
+
+    @property
+    def live(self) -> Callable[[str], None] | None:
+        """What overwrites the live line; None where there is no terminal, or nothing is to be said."""
+        return self._live if self._reporter and self._reporter.isatty else None
+
+    def _live(self, line: str) -> None:
+        width: int = self._reporter._tw.fullwidth
+        self._is_live = True
+        self._reporter.rewrite(f"vlmgate: {line}"[: width - 1], erase=True, flush=True)

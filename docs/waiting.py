@@ -24,11 +24,11 @@ def measure(name: str, calls: int) -> None:
     """Print the median and range of the seconds of ``calls`` captions of 16 tokens, after two for warming up."""
     import time
 
+    from vlmgate.artefacts import build_artefact, load_artefact
     from vlmgate.datasets.images import open_image
     from vlmgate.models import MODELS
     from vlmgate.models.source import checkpoint_folder
-    from vlmgate.prepare import build_artefact, load_artefact
-    from vlmgate.run import cache_folder
+    from vlmgate.running import cache_folder
     from vlmgate.variants import VARIANTS
 
     model = MODELS[name]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from jobs import ROOT, SPIKE, job, trick, write_tricks
 from project import Done, Project, first_run, shared_project, suite_text
 from sessions import ALL, CUDA, DIES, LATENCY, QUALITY, SIZE, SLOW, Made, Place
@@ -20,6 +21,12 @@ from vlmgate.spec import Model, Source
 from vlmgate.variants import VARIANTS
 
 Run = Callable[..., tuple[int, str, str]]
+
+# The same examples each time and no deadline, so that a red test means a change and not a slow machine or a lucky draw;
+# `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")

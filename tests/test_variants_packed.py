@@ -8,10 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from vlmgate.variants import int8_dynamic
+from vlmgate.variants import int8_dynamic, packed
 from vlmgate.variants.packed import (
+    Packed,
     PackedEmbedding,
     PackedLinear,
+    Stored,
+    all_weights,
     chosen,
     linear_zeros,
     low_precision_weights,
@@ -151,3 +154,48 @@ def test_a_prefix_ends_at_a_dot_and_a_subclass_is_another_thing() -> None:
     assert [name for name, _ in chosen(model, ["text_too"], nn.Linear)] == ["text_too"]
     assert [name for name, _ in chosen(model, ["text.0", "text_too"], nn.Linear)] == ["text.0", "text_too"]
     assert list(chosen(model, [], nn.Linear)) == []
+
+
+class Signs(Packed):
+    """A Linear layer of another library: eight signs a byte, one scale a matrix."""
+
+    def __init__(self, signs: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__()
+        self.signs, self.scale, self.bias = signs, scale, bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        bits = self.signs.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8) & 1
+        return nn.functional.linear(x, (bits.flatten(1) * 2.0 - 1.0) * self.scale, self.bias)
+
+    def plain(self) -> tuple[str, dict[str, torch.Tensor]]:
+        return "signs of 1", {"signs": self.signs, "scale": self.scale} | ({} if self.bias is None else {"bias": self.bias})
+
+    def count(self) -> tuple[int, int]:
+        return 0, 8 * self.signs.numel()
+
+
+def make(layout: str, tensors: dict[str, torch.Tensor], shape: nn.Module) -> nn.Module:
+    assert layout == "signs of 1" and isinstance(shape, nn.Linear)
+    return Signs(tensors["signs"], tensors["scale"], tensors.get("bias"))
+
+
+def test_a_form_of_another_library_comes_back_and_is_counted(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(packed.MAKERS, "signs", __name__)
+    signs = torch.randint(0, 256, (6, 1), dtype=torch.uint8)
+    net.deep[0] = Signs(signs, torch.tensor(0.5), net.deep[0].bias.detach())
+    tensors, layout = tensors_of(net)
+    assert layout == {"deep.0": "signs of 1"}
+    assert {name for name in tensors if name.startswith("deep.0.")} == {"deep.0.signs", "deep.0.scale", "deep.0.bias"}
+    assert low_precision_weights(net) == 48
+    assert linear_zeros(net) == (0, 48 + 48 + 96)
+    assert all_weights(net, tensors, layout) == sum(value.numel() for value in Net().parameters())
+    other = Net().eval()
+    restore(other, tensors, layout)
+    other.tie_weights()
+    with torch.inference_mode():
+        assert torch.equal(net(IDS), other(IDS))
+
+
+def test_what_only_counts_as_shapes_is_stored_under_its_names() -> None:
+    model = nn.Sequential(Stored(int4=torch.empty(3, 2, dtype=torch.uint8, device="meta"), scale=torch.empty(3, device="meta")))
+    assert {name: value.nbytes for name, value in packed.unique_tensors(model).items()} == {"0.int4": 6, "0.scale": 12}

@@ -26,7 +26,7 @@ from vlmgate.spec import Model, Variant, VlmgateError
 from vlmgate.variants import ALL_PARTS, recipe
 from vlmgate.variants.artefact import CARD, size_of
 from vlmgate.variants.cast import DTYPES
-from vlmgate.variants.packed import linear_zeros, low_precision_weights, tensors_of
+from vlmgate.variants.packed import all_weights, linear_zeros, low_precision_weights, tensors_of
 
 
 def cannot_run(variant: Variant) -> str:
@@ -113,7 +113,14 @@ def artefact_key(model: Model, variant: Variant, checkpoint: Path) -> Mapping[st
         "torch": torch.__version__,
         "engine": torch.backends.quantized.engine,
         "runtime": {} if variant.backend == TORCH else _runtime(variant.backend),
+        "libraries": {step.recipe: found for step in variant.steps if (found := _libraries(step.recipe))},
     }
+
+
+def _libraries(name: str) -> Mapping[str, str]:
+    """Versions of the libraries that a recipe packs weights with."""
+    module = recipe(name)
+    return dict(module.versions()) if hasattr(module, "versions") else {}
 
 
 def _runtime(name: str) -> Mapping[str, Any]:
@@ -137,9 +144,7 @@ def _save(loaded: Any, model: Model, variant: Variant, checkpoint: Path, folder:
     card = {"version": ARTEFACT_VERSION, "family": model.family, "variant": asdict(variant), "layout": layout, "exact": {}}
     card |= {"engine": _engine(variant), "shapes": shapes_of(loaded) if _shrinks(variant) else {}}
     (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
-    low = low_precision_weights(loaded)
-    extra = tuple(f"{name}.{part}" for name in layout for part in ("scale", "zero_point"))
-    weights = sum(value.numel() for name, value in tensors.items() if name not in extra)
+    low, weights = low_precision_weights(loaded), all_weights(loaded, tensors, layout)
     zeros, linear = linear_zeros(loaded)
     weight_bytes = sum(value.numel() * value.element_size() for value in tensors.values())
     return {

@@ -1,6 +1,7 @@
 """What a reloaded artefact must show: the tokens it was saved with, and that it computes as its recipe promises."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -61,11 +62,17 @@ def promised(variant: Variant, captioner: Captioner) -> dict[str, Any]:
         return _of_backend(variant, captioner)
     modules = [recipe(step.recipe) for step in variant.steps]
     found = {}
-    if any(getattr(module, "LOW_PRECISION_KERNELS", False) for module in modules):
+    if any(_promises_kernels(module, step.parameters) for module, step in zip(modules, variant.steps, strict=True)):
         found["low_precision_kernels"] = low_precision_kernels(captioner)
     if any(getattr(module, "COMPILES", False) for module in modules):
         found["compile_seconds"] = compile_seconds(captioner)
     return found
+
+
+def _promises_kernels(module: Any, parameters: Mapping[str, Any]) -> bool:
+    """Whether a recipe promises products in 8 bits or fewer: always, never, or depending on its parameters."""
+    promise = getattr(module, "LOW_PRECISION_KERNELS", False)
+    return bool(promise(parameters) if callable(promise) else promise)
 
 
 def _of_backend(variant: Variant, captioner: Captioner) -> dict[str, float]:

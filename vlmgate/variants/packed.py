@@ -1,7 +1,8 @@
-"""Torch's packed INT8 modules as plain tensors and back, so that artefacts are safetensors and never a pickle."""
+"""Packed modules, torch's own and other libraries', as plain tensors and back: artefacts are safetensors, never a pickle."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -9,9 +10,23 @@ from torch import Tensor, nn
 from torch.ao.nn.quantized import Embedding as PackedEmbedding
 from torch.ao.nn.quantized.dynamic import Linear as PackedLinear
 
-PACKED = (PackedLinear, PackedEmbedding)
 ROWS = "rows of "  # begins what the layout says of a RowsOf
-PARTS = ("int8", "scale", "zero_point", "bias")
+MAKERS: dict[str, str] = {}  # first word of a layout → module whose ``make(layout, tensors, shape)`` gives a `Packed` again
+
+
+class Packed(nn.Module):
+    """Takes the place of a Linear layer with weights of 8 bits or fewer, in the form that a library other than torch has."""
+
+    def plain(self) -> tuple[str, dict[str, Tensor]]:
+        """(layout, tensors): all that must be stored. The layout's first word is a key of MAKERS; a bias is called ``bias``."""
+        raise NotImplementedError
+
+    def count(self) -> tuple[int, int]:
+        """(zeros, all) over its weights, the bias left out; two weights of 4 bits in a byte are two."""
+        raise NotImplementedError
+
+
+PACKED = (PackedLinear, PackedEmbedding, Packed)
 
 
 class RowsOf(nn.Module):
@@ -65,11 +80,19 @@ def unique_tensors(model: nn.Module) -> dict[str, Tensor]:
     return dict(named.values())
 
 
-class Shape(nn.Module):
-    """Stands for a packed module where only shapes count: the tensors that `tensors_of` would give for it."""
+class Stored(nn.Module):
+    """Stands for a packed module where only shapes count: holds the (meta) tensors that `tensors_of` would give for it."""
+
+    def __init__(self, **tensors: Tensor) -> None:
+        super().__init__()
+        for name, value in tensors.items():
+            self.register_buffer(name, value)
+
+
+class Shape(Stored):
+    """What torch's packed form of ``layer`` stores: one byte a weight, scales, zero points, the bias."""
 
     def __init__(self, layer: Any, per_row: bool, *, zero_points: bool) -> None:
-        super().__init__()
         rows, kind = layer.weight.shape[0], torch.float32 if per_row else torch.float64
         sizes = {"scale": torch.empty(rows if per_row else 1, dtype=kind, device="meta")}
         if zero_points:
@@ -78,15 +101,14 @@ class Shape(nn.Module):
             )
         if getattr(layer, "bias", None) is not None:
             sizes["bias"] = layer.bias.detach()
-        for name, value in {"int8": torch.empty(layer.weight.shape, dtype=torch.int8, device="meta"), **sizes}.items():
-            self.register_buffer(name, value)
+        super().__init__(int8=torch.empty(layer.weight.shape, dtype=torch.int8, device="meta"), **sizes)
 
 
 def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All weights of ``model`` as plain tensors, and ``layout``: packed module name → what it is.
 
-    A packed module ``m`` becomes ``m.int8`` (int8 or uint8, out × in), ``m.scale``, ``m.zero_point`` (where not all are 0) and
-    ``m.bias``.
+    A packed module ``m`` of torch becomes ``m.int8`` (int8 or uint8, out × in), ``m.scale``, ``m.zero_point`` (where not all
+    are 0) and ``m.bias``; a `Packed` says itself what it becomes.
     Tensors that share storage (tied weights) are listed once, under the first of their names. A `RowsOf` has no tensors.
     """
     packed = {name: module for name, module in model.named_modules() if isinstance(module, PACKED)}
@@ -118,22 +140,40 @@ def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]
             head = kind.removeprefix(ROWS)
             setattr(owner, child, RowsOf(head, tensors[f"{head}.int8"], tensors[f"{head}.scale"]))
             continue
-        parts = {part: tensors[f"{name}.{part}"] for part in PARTS if f"{name}.{part}" in tensors}
+        parts = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        library = MAKERS.get(kind.partition(" ")[0])
         with packing(engine):
-            setattr(owner, child, _pack(kind, owner.get_submodule(child), parts))
+            make = import_module(library).make if library else _pack
+            setattr(owner, child, make(kind, parts, owner.get_submodule(child)))
     return [name for name in missing if not name.startswith(inside or " ")]
 
 
 def low_precision_weights(model: nn.Module) -> int:
     """How many weights are held in 8 bits or fewer."""
-    return sum(_weight(module).numel() for module in model.modules() if isinstance(module, PACKED))
+    return sum(_count(module)[1] for module in model.modules() if isinstance(module, PACKED))
+
+
+def all_weights(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]) -> int:
+    """How many weights (biases and norms too) the ``tensors`` stand for: scales are none, half a byte of 4 bits is one."""
+    inside = tuple(f"{name}." for name in layout) or " "
+    plain = (value.numel() for name, value in tensors.items() if not name.startswith(inside) or name.endswith(".bias"))
+    return sum(plain) + low_precision_weights(model)
 
 
 def linear_zeros(model: nn.Module) -> tuple[int, int]:
-    """(zeros, all) over the weights of Linear layers, packed ones (symmetric, so that integer 0 is zero) included."""
-    packed = [_weight(module).int_repr() for module in model.modules() if isinstance(module, PackedLinear)]
+    """(zeros, all) over the weights of Linear layers, packed ones included."""
+    packed = [_count(module) for module in model.modules() if isinstance(module, PackedLinear | Packed)]
     dense = [module.weight for module in model.modules() if type(module) is nn.Linear]
-    return sum(int((weight == 0).sum()) for weight in packed + dense), sum(weight.numel() for weight in packed + dense)
+    counts = [*packed, *((int((weight == 0).sum()), weight.numel()) for weight in dense)]
+    return sum(zeros for zeros, _ in counts), sum(weights for _, weights in counts)
+
+
+def _count(module: Any) -> tuple[int, int]:
+    """(zeros, all) of a packed module; torch's are symmetric where they are Linear, so that integer 0 is zero."""
+    if isinstance(module, Packed):
+        return module.count()
+    values = _weight(module).int_repr()
+    return int((values == 0).sum()), values.numel()
 
 
 def _weight(module: Any) -> Tensor:
@@ -141,6 +181,8 @@ def _weight(module: Any) -> Tensor:
 
 
 def _unpack(module: Any) -> tuple[str, dict[str, Tensor]]:
+    if isinstance(module, Packed):
+        return module.plain()
     weight = _weight(module)
     per_row = weight.qscheme() != torch.per_tensor_affine
     kind = ("embedding" if isinstance(module, PackedEmbedding) else "linear") + ("-per-row" if per_row else "")
@@ -161,7 +203,7 @@ def _narrow(scale: Tensor) -> Tensor:
     return scale.float() if torch.equal(scale.float().double(), scale.double()) else scale
 
 
-def _pack(kind: str, shape: nn.Module, parts: dict[str, Tensor]) -> nn.Module:
+def _pack(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     """A packed module with the given weights; ``shape`` is the uninitialised float module it takes the place of."""
     if kind.endswith("-per-row"):
         scale = parts["scale"] if kind.startswith("embedding") else parts["scale"].double()

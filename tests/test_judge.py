@@ -301,12 +301,15 @@ def test_no_baseline_yet_names_the_command():
 @pytest.mark.parametrize(
     ("different", "named"),
     [
-        ({"settings": Settings(batch=4)}, "batch"),
-        ({"settings": Settings(threads=1, image_size=224)}, "threads, image_size"),
-        ({"settings": Settings(timed_images=2)}, "timed_images"),
-        ({"settings": Settings(beams=4)}, "beams"),
-        ({"settings": Settings(top_k=5, temperature=0.5, seed=1)}, "top_k, temperature, seed"),
-        ({"dataset": "another"}, "images (dataset sha256)"),
+        ({"settings": Settings(batch=4)}, "batch (4 then, 1 now)"),
+        ({"settings": Settings(threads=1, image_size=224)}, "threads (1 then, 2 now), image_size (224 then, None now)"),
+        ({"settings": Settings(timed_images=2)}, "timed_images (2 then, 8 now)"),
+        ({"settings": Settings(beams=4)}, "beams (4 then, 1 now)"),
+        (
+            {"settings": Settings(top_k=5, temperature=0.5, seed=1)},
+            "top_k (5 then, 0 now), temperature (0.5 then, 1.0 now), seed (1 then, 0 now)",
+        ),
+        ({"dataset": "another"}, "image files (sha256)"),
     ],
 )
 @pytest.mark.parametrize("metric", [SPEED, PEAK, BLEU])

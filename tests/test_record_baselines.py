@@ -63,7 +63,7 @@ def test_a_promotion_with_other_settings_or_images_says_so(tmp_path: Path) -> No
     for each in (run, run, replace(run, cases=batched), replace(run, cases=batched, datasets={"scenes": "e" * 64})):
         put(each, tmp_path, force=True)
     history = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
-    assert [entry.get("other") for entry in history] == [None, None, ["batch"], ["images (dataset sha256)"]]
+    assert [entry.get("other") for entry in history] == [None, None, ["batch (1 then, 3 now)"], ["image files (sha256)"]]
     assert all("levels" in entry for entry in history), "kept for whoever reads the history"
 
 
@@ -411,7 +411,7 @@ def test_what_is_no_other_occasion_is_refused(tmp_path: Path) -> None:
         ({"run": make_run(name="again")}, "this run counts already"),
         ({"run": make_run(name="first")}, "this run counts already"),
         ({"run": make_run(record("int8", settings=Settings(threads=2)))}, "it was measured with other threads"),
-        ({"run": make_run(datasets={"scenes": "e" * 64})}, "with other images"),
+        ({"run": make_run(datasets={"scenes": "e" * 64})}, "with other image files"),
         ({"run": make_run(crash)}, "SIGSEGV while loading"),
         ({"run": make_run(status="interrupted")}, "the run is interrupted"),
         ({"block_values": timed(0.1, 1)}, "it has fewer than 2 blocks"),

@@ -50,7 +50,7 @@ def test_another_environment_compares_no_times() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "why"),
-    [({"settings": Settings(threads=1)}, "other threads"), ({"skip": "no GPU"}, "b: no GPU")],
+    [({"settings": Settings(threads=1)}, "other threads (2 then, 1 now)"), ({"skip": "no GPU"}, "b: no GPU")],
 )
 def test_what_cannot_be_compared_says_why(changes: dict[str, Any], why: str) -> None:
     found = pairs(run("a"), run("b", **changes), {})[1]
@@ -60,7 +60,7 @@ def test_what_cannot_be_compared_says_why(changes: dict[str, Any], why: str) -> 
 
 def test_other_images_and_cases_of_one_run_only() -> None:
     then, now = run("a"), replace(run("b"), datasets={"d": "other"})
-    assert pairs(then, now, {})[1].why == "other images (dataset sha256)"
+    assert pairs(then, now, {})[1].why == "other image files (sha256)"
     alone = replace(now, cases=now.cases[:1], datasets=then.datasets)
     assert [(p.case, p.why) for p in pairs(then, alone, {})] == [(FP32, ""), (INT8, "only in a")]
     assert pairs(alone, then, {})[1].why == "only in a"

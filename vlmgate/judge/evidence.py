@@ -8,7 +8,7 @@ import numpy as np
 
 from vlmgate.judge.beside import baselines_beside
 from vlmgate.judge.levels import LOOKS, PASS_ERROR
-from vlmgate.spec import COMPARED, Baseline, Block, CaseRecord, Estimate, Run
+from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Run, setting_changes
 from vlmgate.stats import Prior, as_ratio, block_value, coverage, log_time, look_levels, t_interval
 
 PLACEBO = "placebo"
@@ -68,13 +68,12 @@ def speed_values(blocks: Sequence[Block], variant: str, reference: str | None) -
 
 
 def differing(record: CaseRecord, run: Run, then: Baseline | None) -> str:
-    """Names of settings or data that differ from the baseline's, so that the two cannot be compared."""
+    """Settings or data that differ from the baseline's, so that the two cannot be compared."""
     if then is None:
         return ""
-    names = [name for name in COMPARED if getattr(then.settings, name) != getattr(record.settings, name)]
-    if then.dataset != run.datasets.get(record.dataset):
-        names.append("images (dataset sha256)")
-    return ", ".join(names)
+    return ", ".join(
+        setting_changes(then.settings, record.settings, same_images=then.dataset == run.datasets.get(record.dataset))
+    )
 
 
 def prior_of(record: CaseRecord, run: Run, baseline: Baseline | None, metric: str = TIME) -> Prior | None:

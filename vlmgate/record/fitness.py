@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from vlmgate.spec import COMPARED, Baseline, CaseRecord, Outcome, Question, Run
+from vlmgate.spec import Baseline, CaseRecord, Outcome, Question, Run, setting_changes
 
 LEAST_BLOCKS = 24  # of a timed case: with 3, a slow-down of 10 % is found in 11 % of runs at a spread of 4.5 %; with 24 in 99 %
 LEAST_REPEATED = 2  # blocks of another occasion: one alone has no spread to take off
@@ -33,17 +33,17 @@ def unlike(run: Run, record: CaseRecord, values: Mapping[str, Sequence[float]], 
     seen = {baseline.run, *(str(entry["run"]) for entry in baseline.occasions)}
     if run.name in seen:
         found.append("this run counts already")
-    if differing := other_than(run, record, baseline):
-        found.append(f"it was measured with other {', '.join(differing)}")
+    if other := other_than(run, record, baseline):
+        found.append(f"it was measured with other {', '.join(other)}")
     if any(len(values.get(metric, ())) < LEAST_REPEATED for metric in baseline.blocks):
         found.append(f"it has fewer than {LEAST_REPEATED} blocks")
     return found
 
 
 def other_than(run: Run, record: CaseRecord, baseline: Baseline) -> list[str]:
-    """Names of the settings and images of a case that are not those of ``baseline``, so that the two cannot be compared."""
-    differing = [name for name in COMPARED if getattr(record.settings, name) != getattr(baseline.settings, name)]
-    return [*differing, *(["images (dataset sha256)"] if run.datasets.get(record.dataset) != baseline.dataset else [])]
+    """Settings and images of a case that are not those of ``baseline``, so that the two cannot be compared."""
+    same = run.datasets.get(record.dataset) == baseline.dataset
+    return setting_changes(baseline.settings, record.settings, same_images=same)
 
 
 def broken(run: Run, record: CaseRecord) -> list[str]:

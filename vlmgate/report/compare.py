@@ -11,7 +11,7 @@ from vlmgate.judge.evidence import evidence_of, speed_values
 from vlmgate.judge.since import changed_between
 from vlmgate.judge.speed import between_runs
 from vlmgate.record import differences
-from vlmgate.spec import COMPARED, Baseline, CaseRecord, Estimate, Run
+from vlmgate.spec import Baseline, CaseRecord, Estimate, Run, setting_changes
 from vlmgate.stats import as_ratio, difference
 
 LEVEL = 0.95  # two-sided coverage of the interval on the speed
@@ -65,9 +65,7 @@ def _pair(then: Run, now: Run, a: CaseRecord, b: CaseRecord, baseline: Baseline 
 
 
 def _unlike(then: Run, now: Run, a: CaseRecord, b: CaseRecord) -> str:
-    names = [name for name in COMPARED if getattr(a.settings, name) != getattr(b.settings, name)]
-    if then.datasets.get(a.dataset) != now.datasets.get(b.dataset):
-        names.append("images (dataset sha256)")
+    names = setting_changes(a.settings, b.settings, same_images=then.datasets.get(a.dataset) == now.datasets.get(b.dataset))
     return f"other {', '.join(names)}" if names else ""
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "VlmgateError",
     "Waiver",
+    "setting_changes",
 ]
 
 
@@ -117,6 +118,13 @@ class Settings:
     top_k: int = 0  # more: sampling among so many of the likeliest tokens
     temperature: float = 1.0  # of sampling
     seed: int = 0  # of sampling; every call begins with it
+
+
+def setting_changes(then: Settings, now: Settings, *, same_images: bool = True) -> list[str]:
+    """What keeps two measurements of a case from being compared, as ``name (value then, value now)``."""
+    pairs = ((name, getattr(then, name), getattr(now, name)) for name in COMPARED)
+    found = [f"{name} ({before} then, {after} now)" for name, before, after in pairs if before != after]
+    return found if same_images or then.images != now.images else [*found, "image files (sha256)"]
 
 
 @dataclass(frozen=True)

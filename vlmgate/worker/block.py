@@ -12,6 +12,7 @@ from vlmgate.protocol import Message
 from vlmgate.worker.clock import clock_of
 from vlmgate.worker.common import Emit, batches, cores, load, register, set_threads
 from vlmgate.worker.energy import energy_of, gpu_state
+from vlmgate.worker.imports import import_libraries
 from vlmgate.worker.turns import measure_yardstick, schedule, warm_up
 
 FIRST_ROUNDS = 2  # rounds of calls for one token, at most as many as timed rounds
@@ -73,6 +74,7 @@ def block(job: Message, emit: Emit) -> None:
     in the order in which they were made, as [stage, arm, round, image, seconds].
     """
     register(job)
+    import_libraries()
     set_threads(job)
     arms = Arms(job, emit)
     gc.collect()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vlmgate.protocol import Message
 from vlmgate.worker.common import Emit, load, register, set_threads
+from vlmgate.worker.imports import import_libraries
 
 
 def caption(job: Message, emit: Emit) -> None:
@@ -13,6 +14,7 @@ def caption(job: Message, emit: Emit) -> None:
     from vlmgate.datasets.images import open_image
 
     register(job)
+    import_libraries()
     set_threads(job)
     for arm in job["arms"]:
         emit({"event": "stage", "arm": arm["name"], "stage": "loading"})

@@ -12,6 +12,8 @@ Emit = Callable[[Message], None]
 
 def register(job: Message) -> None:
     """Import the user's plugins, so that their recipes and families are known in this process too."""
+    if not job["plugins"]:
+        return  # without the parser of suite.yaml, which takes 0.1 s to import
     from vlmgate.models import FAMILIES
     from vlmgate.suite import load_plugin
     from vlmgate.variants import RECIPES

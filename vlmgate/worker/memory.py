@@ -9,6 +9,7 @@ from typing import Any
 
 from vlmgate.protocol import Message
 from vlmgate.worker.common import Emit, batches, load, register, set_threads
+from vlmgate.worker.imports import import_libraries
 
 CALLS = 3  # captions whose peak is taken
 LARGEST = 15  # places in a list of the largest allocations
@@ -19,10 +20,9 @@ def memory(job: Message, emit: Emit) -> None:
     import memray
 
     register(job)
+    import_libraries()  # now, so that the peak of loading is not that of importing
     set_threads(job)
     (arm,) = job["arms"]
-    import vlmgate.artefacts  # noqa: F401 (so that the peak of loading is not that of importing)
-
     emit({"event": "stage", "arm": arm["name"], "stage": "loading"})
     before = reset_peak()
     captioner = load(arm, job)

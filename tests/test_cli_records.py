@@ -67,6 +67,7 @@ def test_a_damaged_record_is_one_sentence(vlmgate: Run, tmp_path: Path, spoiled:
         ["env"],
         ["promote", "--force", "--cases", "tiny/slow/*", "--baselines", "light"],
         ["compare", "latest", "latest"],
+        ["results", "latest", "--out", "page.md"],
     ],
 )
 def test_no_torch_is_needed(project: Project, first: Done, command: list[str]) -> None:
@@ -103,3 +104,17 @@ def test_compare_shows_two_runs_case_by_case(vlmgate: Run, first: Done) -> None:
     (slow,) = (line for line in out.splitlines() if line.startswith("tiny/slow/scenes"))
     assert " 1.000 (" in slow and "0 of 4" in slow
     assert vlmgate("compare", "nowhere")[0] == 4
+
+
+# results
+
+
+def test_results_writes_one_page_of_every_variant(vlmgate: Run, first: Done, tmp_path: Path) -> None:
+    target = tmp_path / "docs" / "page.md"
+    status, out, _ = vlmgate("results", first.folder.name, "--out", target)
+    assert (status, out) == (0, f"{target}\n")
+    page = target.read_text(encoding="utf-8")
+    assert all(f"| {variant} " in page for variant in ("fp32", "int8-dynamic", "slow", "idle", "pruned"))
+    assert "- fp16-cuda: " in page and f"`vlmgate results {first.folder.name}`" in page
+    assert f"`{first.run.command}`" in page and first.run.command.startswith("pytest ")
+    assert vlmgate("results", "nowhere")[0] == 4

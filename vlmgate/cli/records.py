@@ -1,11 +1,13 @@
-"""Commands on stored runs, which need no torch: judge, report, compare."""
+"""Commands on stored runs, which need no torch: judge, report, compare, results."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from vlmgate.cli.common import PASSED, Command, baselines_of, open_suite
 from vlmgate.judge import exit_status
-from vlmgate.record import find_run, load_baselines, read_run
+from vlmgate.record import atomic_write, find_run, load_baselines, read_run
+from vlmgate.report import results as page
 from vlmgate.report import terminal, write_reports
 from vlmgate.report.compare import compare_runs
 from vlmgate.running.stored import rejudged
@@ -36,6 +38,13 @@ def compare(options: argparse.Namespace) -> int:
     return PASSED
 
 
+def results(options: argparse.Namespace) -> int:
+    """One Markdown page of every variant of some stored runs."""
+    runs = [read_run(find_run(options.results, which)) for which in options.runs]
+    print(atomic_write(options.out, page.render(runs)))
+    return PASSED
+
+
 def add(command: Command) -> None:
     """The parsers of this module's commands."""
     two = command("judge", judge, "judge a stored run again (no torch needed)")
@@ -48,3 +57,6 @@ def add(command: Command) -> None:
     four = command("compare", compare, "compare two stored runs case by case")
     four.add_argument("first", metavar="A", help="name or path of the earlier run")
     four.add_argument("second", nargs="?", default="latest", metavar="B", help="name or path of the later run (default: latest)")
+    five = command("results", results, "write one page with every variant of stored runs, slower ones too (no torch needed)")
+    five.add_argument("runs", nargs="+", metavar="RUN", help="name or path of a run; of a figure in several, the last one counts")
+    five.add_argument("--out", type=Path, default=Path("docs/results.md"), metavar="FILE", help="default: %(default)s")

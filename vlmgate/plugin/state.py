@@ -1,5 +1,6 @@
 """What the plugin knows during one pytest session, and the measuring that it starts."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -85,6 +86,7 @@ class State:
             memory_limit=option("vlmgate_memory_limit"),
             resume=resume,
             against=option("vlmgate_against"),
+            command=shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
         )
         selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}
         selected = {case: questions for case, questions in selected.items() if questions}

@@ -28,6 +28,7 @@ class Options:
     resume: Path | None = None  # run.json of the run that is gone on from
     patience: float = PATIENCE
     memory_limit: int | None = None  # bytes of private memory that a worker may use
+    command: str = ""  # that this run is made by, as it is written down
     against: str | None = None  # the other side that is measured in the same blocks: a commit, a Python or its environment
     python: str = sys.executable  # that workers run in
     paths: tuple[str, ...] | None = None  # where workers look for modules first; None: where this vlmgate is

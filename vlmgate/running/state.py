@@ -80,6 +80,7 @@ class State:
             whole=self.whole,
             absent=self.absent,
             other=self.partner.result() if self.partner else None,
+            command=self.options.command,
         )
 
     def judge(self, run: Run) -> tuple[Verdict, ...]:

@@ -242,6 +242,7 @@ class Run:
     whole: bool = False  # every question of the tier was asked, nothing deselected
     absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases that only baselines know
     parent_cpu: float | None = None  # share of one core that the parent used while workers measured
+    command: str = ""  # the command line that made it; "" where it was not made by one
     other: Other | None = None  # with --against
 
 

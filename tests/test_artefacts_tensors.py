@@ -41,3 +41,12 @@ def test_a_file_that_is_cut_off_is_one_sentence(file: Path, kept: int) -> None:
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(VlmgateError, match=r"model\.safetensors is damaged .*vlmgate cache --clear"):
         read_tensors(file)
+
+
+def test_large_tensors_begin_where_they_are_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    tensors = {"large": torch.randn(300, 300), "small": torch.randn(3)}
+    save_file(tensors, tmp_path / "model.safetensors")
+    monkeypatch.setenv("VLMGATE_ALIGN", str(1 << 21))
+    read = read_tensors(tmp_path / "model.safetensors")
+    assert read["large"].data_ptr() % (1 << 21) == 0 and all(torch.equal(read[name], tensors[name]) for name in tensors)

@@ -19,6 +19,7 @@ from jobs import ROOT, job, trick, write_tricks
 
 from vlmgate.measure import LOG_LINES, Answer, run_job, worker_environment
 from vlmgate.protocol import Message
+from vlmgate.record.environment import WAITING
 from vlmgate.spec import Failure, Model
 from vlmgate.stats import block_value
 from vlmgate.variants import VARIANTS
@@ -263,6 +264,33 @@ raise RuntimeError(json.dumps({"early": early, "threads": torch.get_num_threads(
     assert (said["early"], said["threads"]) == (False, min(2, os.cpu_count() or 1))
     fixed = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "GOMP_SPINCOUNT": "10000", "OPENBLAS_NUM_THREADS": "1"}
     assert fixed.items() <= said["environment"].items() and fixed.items() <= worker_environment(2).items()
+
+
+def test_declared_variables_and_a_command_are_there_before_python_starts(tmp_path: Path) -> None:
+    tell = """
+lines = [line.decode() for line in open("/proc/self/environ", "rb").read().split(b"\\0")]
+raise RuntimeError(json.dumps(sorted(line for line in lines if line.startswith(("GLIBC_", "GOMP_", "UNDER")))))
+"""
+    declared = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "GOMP_SPINCOUNT": "INFINITY"}
+    answer = run_job("caption", job(Worker(tmp_path, tell).plugin, environment=declared, under=["env", "UNDER=yes"]))
+    assert answer.failure is not None and answer.failure.kind == "RuntimeError", answer.failure
+    assert json.loads(answer.failure.message) == ["GLIBC_TUNABLES=glibc.malloc.hugetlb=1", "GOMP_SPINCOUNT=INFINITY", "UNDER=yes"]
+
+
+def test_a_library_that_cannot_be_preloaded_is_an_error_and_no_warning(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, "raise RuntimeError('went on')")
+    answer = run_job("caption", job(worker.plugin, environment={"LD_PRELOAD": "/no/such/library.so"}))
+    assert answer.failure is not None and answer.failure.message.startswith("LD_PRELOAD: /no/such/library.so, of the settings")
+    there = next(line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libc.so" in line)
+    answer = run_job("caption", job(worker.plugin, environment={"LD_PRELOAD": there}))
+    assert answer.failure is not None and answer.failure.message == "went on"
+
+
+def test_suite_yaml_may_not_set_what_a_worker_sets() -> None:
+    schema = json.loads((ROOT / "vlmgate" / "suite.schema.json").read_text(encoding="utf-8"))
+    refused = schema["$defs"]["settings"]["properties"]["environment"]["propertyNames"]["not"]["enum"]
+    own = {name for name, value in worker_environment(2).items() if os.environ.get(name) != value} | {"PYTHONPATH", "TMPDIR"}
+    assert set(refused) >= own - set(WAITING) and not set(refused) & set(WAITING)
 
 
 def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:

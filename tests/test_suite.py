@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from vlmgate.spec import (
     Variant,
     VlmgateError,
     Waiver,
+    setting_changes,
 )
 from vlmgate.suite import Suite, load_plugin, load_suite, reference_of
 
@@ -92,6 +94,16 @@ def test_decoding_is_a_setting(tmp_path: Path) -> None:
     assert (settings.beams, settings.top_k, settings.temperature, settings.seed) == (1, 5, 0.7, 3)
     text = GOOD.replace("image_size: null, batch: 2.0", "beams: 4")
     assert load(tmp_path, text).tier("full").cases[0].settings.beams == 4
+
+
+def test_an_environment_is_a_mapping_of_texts(tmp_path: Path) -> None:
+    text = GOOD.replace("image_size: null", "environment: {MALLOC_ARENA_MAX: 1, GLIBC_TUNABLES: glibc.malloc.hugetlb=1}")
+    settings = load(tmp_path, text).tier("full").cases[0].settings
+    assert settings.environment == {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    assert setting_changes(replace(settings, environment={}), settings)[0].startswith("environment ({} then")
+    for wrong in ("OMP_NUM_THREADS: 4", "PYTHONPATH: here", "lower: 1", "A: [1]"):
+        with pytest.raises(VlmgateError, match="environment"):
+            load(tmp_path, text.replace("MALLOC_ARENA_MAX: 1", wrong))
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,12 @@ class Answer:
     seconds: float = 0.0
 
 
-def worker_environment(threads: int, paths: Sequence[str] | None = None) -> dict[str, str]:
+def worker_environment(
+    threads: int, paths: Sequence[str] | None = None, declared: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Environment of a worker: thread counts and waiting policy are set before torch is imported. Modules are looked for in
-    ``paths`` first (None: where this vlmgate is).
+    ``paths`` first (None: where this vlmgate is). ``declared`` are the variables of suite.yaml, which come before the others of
+    the parent.
 
     Threads that wait for each other spin for a bounded while (`WAITING`). OpenBLAS gets one thread: the yardstick brings its own.
     """
@@ -57,7 +60,7 @@ def worker_environment(threads: int, paths: Sequence[str] | None = None) -> dict
     }
     first = [str(Path(__file__).parent.parent)] if paths is None else paths
     path = os.pathsep.join(filter(None, [*first, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **fixed, "PYTHONPATH": path}
+    return {**os.environ, **fixed, **(declared or {}), "PYTHONPATH": path}
 
 
 def run_job(
@@ -75,7 +78,8 @@ def run_job(
     The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), so that no
     process is left behind. It has a temporary folder of its own, which goes with it. With ``paths`` its modules come from
     there first, vlmgate among them, and it starts in the first of them. ``memory_limit``: bytes of private memory
-    that the worker may use (None: as many as there are).
+    that the worker may use (None: as many as there are). Of the job, ``environment`` (variables) and ``under`` (a command
+    that becomes the worker, such as ``setarch -R``) are there before its Python starts.
     """
     answer, stage = Answer(), ("", "starting")
     limits = {"memory_limit": memory_limit} if memory_limit else {}
@@ -130,14 +134,14 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str, pa
     """The process with the ends of its two pipes; on leaving, its whole process group is killed and reaped."""
     to_worker, from_parent = os.pipe()
     from_worker, to_parent = os.pipe()
-    command = [python, "-m", "vlmgate.worker", str(to_worker), str(to_parent)]
+    command = [*job.get("under", ()), python, "-m", "vlmgate.worker", str(to_worker), str(to_parent)]
     try:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=worker_environment(job["threads"], paths) | {"TMPDIR": scratch},
+            env=worker_environment(job["threads"], paths, job.get("environment")) | {"TMPDIR": scratch},
             cwd=paths[0] if paths else None,  # `python -m` looks into the folder it starts in before all others
             pass_fds=(to_worker, to_parent),
             start_new_session=True,

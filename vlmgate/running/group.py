@@ -38,7 +38,8 @@ def most_threads(suite: Suite) -> int:
 def how_to_run(settings: Settings) -> dict[str, Any]:
     """What a worker needs to know of a case's settings, as fields of its job."""
     names = ("threads", "affinity", "batch", "batches", "new_tokens", "max_tokens", "image_size")
-    return {name: getattr(settings, name) for name in names} | {"decoding": decoding_of(settings)}
+    more = {"decoding": decoding_of(settings), "environment": dict(settings.environment)}
+    return {name: getattr(settings, name) for name in names} | more
 
 
 def decoding_of(settings: Settings) -> dict[str, Any]:

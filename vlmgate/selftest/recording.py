@@ -73,14 +73,14 @@ def block_job(subject: Subject, settings: Settings, folders: Mapping[str, str], 
 
 def measure(group: str, index: int, job: Mapping[str, Any], sitting: int) -> Entry:
     """One block in a fresh worker. Raises VlmgateError where it fails."""
-    started, busy, own = _now(), _machine_seconds(), _own_seconds()
+    started, busy, own = _now(), machine_seconds(), own_seconds()
     answer = _good(run_job("block", {**job, "seed": seed_of(index)}))
-    used = _machine_seconds() - busy - (_own_seconds() - own)
+    used = machine_seconds() - busy - (own_seconds() - own)
     others = max(0.0, used / answer.seconds) if busy else -1.0
     return Entry(block_of(group, index, answer, job["batch"]), started, answer.seconds, others, sitting)
 
 
-def _machine_seconds() -> float:
+def machine_seconds() -> float:
     """CPU seconds that all processes of this machine have used since it started (user, nice, system); 0 where it is not told."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
@@ -89,7 +89,7 @@ def _machine_seconds() -> float:
         return 0.0
 
 
-def _own_seconds() -> float:
+def own_seconds() -> float:
     """CPU seconds of this process and of its workers that have ended."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
@@ -106,7 +106,7 @@ def prepare(subject: Subject, settings: Settings, made: Mapping[str, Variant]) -
 
 
 def _common(subject: Subject, settings: Settings) -> dict[str, Any]:
-    names = ("threads", "batch", "new_tokens", "max_tokens", "image_size")
+    names = ("threads", "affinity", "environment", "batch", "new_tokens", "max_tokens", "image_size")
     return {name: getattr(settings, name) for name in names} | {"plugins": list(subject.plugins), "arms": []}
 
 

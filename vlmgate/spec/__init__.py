@@ -94,7 +94,7 @@ class Dataset:
 # Of the settings: what a number depends on. More rounds or blocks measure the same more finely.
 COMPARED = (
     *("batch", "new_tokens", "max_tokens", "threads", "images", "timed_images", "image_size"),
-    *("beams", "top_k", "temperature", "seed"),
+    *("beams", "top_k", "temperature", "seed", "environment"),
 )
 
 
@@ -114,6 +114,7 @@ class Settings:
     image_size: int | None = None  # None: the checkpoint's own
     batches: tuple[int, ...] = ()  # batch sizes of the throughput, images a call; none: not measured
     affinity: str = "inherit"  # "pin": a worker keeps to its first `threads` usable cores
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables that a worker has before its Python starts
     beams: int = 1  # more: beam search
     top_k: int = 0  # more: sampling among so many of the likeliest tokens
     temperature: float = 1.0  # of sampling

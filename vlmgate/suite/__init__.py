@@ -217,10 +217,12 @@ def _cases(file: File, keys: Keys, entry: Raw, defaults: Raw, names: Names) -> I
 
 
 def _number(key: str, value: Any) -> Any:
-    """Settings are whole numbers (8.0 is one too) or tuples of them, apart from the temperature and the affinity; null is a
-    setting that is left open."""
+    """Settings are whole numbers (8.0 is one too) or tuples of them, apart from the temperature, the affinity and the
+    environment; null is a setting that is left open."""
     if isinstance(value, list):
         return tuple(map(int, value))
+    if isinstance(value, dict):
+        return {name: str(text) for name, text in value.items()}
     return value if value is None or isinstance(value, str) else float(value) if key == "temperature" else int(value)
 
 

@@ -9,7 +9,7 @@ from vlmgate import protocol
 from vlmgate.protocol import Message
 from vlmgate.worker.block import block
 from vlmgate.worker.captions import caption
-from vlmgate.worker.common import Emit, keep_to_cores, limit_memory
+from vlmgate.worker.common import Emit, check_preloaded, keep_to_cores, limit_memory
 from vlmgate.worker.declaring import declare
 from vlmgate.worker.memory import memory
 from vlmgate.worker.preparing import prepare, probe
@@ -37,6 +37,7 @@ def main(read_fd: int, write_fd: int) -> int:
         try:
             if job.get("version") != protocol.VERSION:
                 raise ValueError(f"protocol version {job.get('version')!r}, this worker speaks {protocol.VERSION}")
+            check_preloaded(job)
             keep_to_cores(job)
             limit_memory(job)
             JOBS[job["do"]](job, emit)

@@ -67,6 +67,27 @@ def keep_to_cores(job: Message) -> None:
         os.sched_setaffinity(0, usable[: job["threads"]])
 
 
+def check_preloaded(job: Message) -> None:
+    """Refuse a job whose ``LD_PRELOAD`` the loader did not follow: it only warns, and measuring would go on without (Linux).
+
+    Raises:
+        VlmgateError: a library that the job's environment names is not in this process.
+    """
+    named = job.get("environment", {}).get("LD_PRELOAD", "").replace(":", " ").split()
+    if not named or not Path("/proc/self/maps").exists():
+        return
+    from vlmgate.spec import VlmgateError
+
+    mapped = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    there = {os.path.realpath(line.split(maxsplit=5)[-1]) for line in mapped.splitlines() if "/" in line}
+    for name in named:
+        found = os.path.realpath(name) in there if "/" in name else any(Path(path).name.startswith(name) for path in there)
+        if not found:
+            raise VlmgateError(
+                f"LD_PRELOAD: {name}, of the settings' environment, could not be loaded; give the full path of a library"
+            )
+
+
 def limit_memory(job: Message) -> None:
     """Hold the private memory of this process to the job's ``memory_limit`` bytes, where it has one (Linux: RLIMIT_DATA)."""
     if limit := job.get("memory_limit"):

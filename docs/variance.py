@@ -1,0 +1,100 @@
+"""What makes INT8 vary between processes? Blocks in fresh workers under settings of the process that take turns.
+
+python docs/variance.py [--model blip-base] [--processes 12] [--settings default,malloc-huge] [--log FILE]
+
+Ctrl-C stops it; the same command goes on where it stopped. --list says which settings this machine has.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from vlmgate.cli.common import count, known, open_suite, root_of  # noqa: E402
+from vlmgate.record.files import atomic_write  # noqa: E402
+from vlmgate.running import cache_folder  # noqa: E402
+from vlmgate.selftest.recording import Subject  # noqa: E402
+from vlmgate.selftest.tables import render  # noqa: E402
+from vlmgate.selftest.variance import Way, open_log, record, ways  # noqa: E402
+from vlmgate.selftest.variance_table import variance_tables  # noqa: E402
+from vlmgate.spec import VlmgateError  # noqa: E402
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description="Spread of times between processes under settings of the process that take turns.")
+    made.add_argument("--model", default="scene-blip", metavar="NAME")
+    made.add_argument("--dataset", default="scenes", metavar="NAME")
+    made.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")
+    made.add_argument("--suite", type=Path, default=ROOT / "benchmarks" / "suite.yaml", metavar="FILE")
+    made.add_argument("--processes", type=count, default=12, metavar="N", help="blocks of each setting (default: %(default)s)")
+    made.add_argument("--settings", metavar="A,B", help="only these (default: all that this machine has)")
+    made.add_argument("--rounds", type=count, metavar="N", help="rounds of a block (default: the tier's)")
+    made.add_argument("--images", type=count, metavar="N", help="images timed in each round (default: the tier's)")
+    made.add_argument("--log", type=Path, metavar="FILE", help="JSON lines, gone on with (default: results/variance-MODEL.jsonl)")
+    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
+    made.add_argument("--list", action="store_true", help="say which settings there are, and end")
+    made.add_argument("--table", action="store_true", help="print the tables of the log, and measure nothing")
+    return made
+
+
+def subject_of(options: argparse.Namespace) -> Subject:
+    """The model with the settings that the tier gives its case on the dataset."""
+    suite = open_suite(options)
+    model = known(suite.models, options.model, "model")
+    cases = suite.tier(options.tier).cases
+    found = [case.settings for case in cases if case.model.name == model.name and case.dataset == options.dataset]
+    if not found:
+        raise VlmgateError(f"tier {options.tier} has no case {model.name}/*/{options.dataset}; name one that it has")
+    rounds, images = options.rounds or found[0].rounds, options.images or found[0].timed_images
+    settings = replace(found[0], rounds=rounds, timed_images=images, batches=())
+    return Subject(model, options.dataset, settings, root_of(options), cache_folder(), suite.plugins)
+
+
+def chosen(options: argparse.Namespace, threads: int) -> list[Way]:
+    """The settings that were asked for; all that are there, where none was."""
+    there = ways(threads)
+    names = options.settings.split(",") if options.settings else [name for name, way in there.items() if not way.missing]
+    found: list[Way] = [known(there, name, "setting") for name in names]
+    if lacking := [way for way in found if way.missing]:
+        raise VlmgateError(f"{lacking[0].name} cannot be had here: {lacking[0].missing}; leave it out of --settings")
+    return found
+
+
+def main() -> int:
+    """Measure what is missing, and print the tables."""
+    options = parser().parse_args()
+    subject = subject_of(options)
+    log = options.log or ROOT / "results" / f"variance-{options.model}.jsonl"
+    there = ways(subject.settings.threads)
+    if options.list:
+        for way in there.values():
+            print(f"{way.name:12} {way.about}{f'; not here: {way.missing}' if way.missing else ''}")
+        return 0
+    status = 0
+    if not options.table:
+        try:
+            record(log, subject, chosen(options, subject.settings.threads), options.processes, tell)
+        except KeyboardInterrupt:
+            tell("stopped; the same command goes on")
+            status = 130
+    tables = variance_tables(open_log(log), list(there.values()))
+    print(render(tables), end="")
+    if options.markdown:
+        atomic_write(options.markdown, render(tables, markdown=True))
+    return status
+
+
+def tell(line: str) -> None:
+    """Progress, beside the tables."""
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except VlmgateError as error:
+        sys.exit(f"variance: {error}")

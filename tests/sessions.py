@@ -76,6 +76,7 @@ class Made:
     def __init__(self, seconds: Mapping[str, float], failing: Mapping[str, Sequence[str]] | None = None) -> None:
         self.seconds, self.failing, self.jobs = seconds, failing or {}, Counter[str]()
         self.shift: Callable[[str, int], float] = lambda arm, seed: 1.0  # on an arm's seconds in the block of a seed
+        self.gpu_free: float | None = None
         self.workers: list[list[str]] = []  # arms of each block, in the order in which they ran
         self.pass_time: Callable[[], None] = lambda: None
 
@@ -87,7 +88,8 @@ class Made:
                 return Answer(failure=Failure(name, "testing", "SIGKILL", "made up"))
         if do == "prepare":
             exact = {"weight_bytes": 1e6, "parameters": 5.0, "reloads": 1.0}
-            return Answer(arms={name: {"folder": name, "exact": exact, "checkpoint": "c"} for name in names})
+            told = {} if self.gpu_free is None else {"gpu_free": self.gpu_free}
+            return Answer({name: {"folder": name, "exact": exact, "checkpoint": "c"} for name in names}, told)
         if do == "memory":
             return Answer(arms={name: {"peak_memory": 1e6} for name in names})
         assert do == "block"

@@ -551,12 +551,16 @@ def test_the_share_decided_leaves_out_what_was_not_asked():
     assert decided_share([]) == (0, 0)
 
 
-def test_only_unresolved_speed_calls_for_more_blocks():
+def test_only_unresolved_speed_and_energy_call_for_more_blocks():
+    joules = Estimate(0.2, 0.1, 0.3, 6, 0.95, "ratio")
     verdicts = [
         verdict(UNRESOLVED),
         verdict(PASS),
         verdict(UNRESOLVED, Question.QUALITY, "m/a/d"),
         verdict(FAIL, case="m/b/d"),
         verdict(UNRESOLVED, case="other/int8/d"),
+        replace(verdict(UNRESOLVED, Question.ENERGY, "m/c/d"), estimate=joules),
+        replace(verdict(PASS, Question.ENERGY, "m/e/d"), estimate=joules),
+        verdict(UNRESOLVED, Question.ENERGY, "m/f/d"),  # no block measured any, and no further one would
     ]
-    assert undecided(verdicts, {CASE, "m/a/d", "m/b/d"}) == {CASE}
+    assert undecided(verdicts, {CASE, *(f"m/{name}/d" for name in "abcef")}) == {CASE, "m/c/d"}

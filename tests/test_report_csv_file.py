@@ -39,6 +39,13 @@ def test_int8_by_hand() -> None:
     assert (line["reference"], line["verdict"], line["reason"]) == ("fp32", "unresolved", UNRESOLVED)
 
 
+def test_the_spread_of_memory_over_processes_has_columns() -> None:
+    found = read(make_run())
+    several, one = found["blip-base/fp32/scenes"], found["scene-blip/fp32/scenes"]
+    assert (float(several["peak_memory_lowest"]), float(several["peak_memory_highest"])) == (2e9, 2.2e9)
+    assert (one["peak_memory_lowest"], one["peak_memory_highest"]) == ("", "") and float(one["peak_memory_bytes"]) > 0
+
+
 def test_reference_failing_and_skipped_rows() -> None:
     cells = read(make_run())
     reference = cells["scene-blip/fp32/scenes"]

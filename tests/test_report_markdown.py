@@ -30,6 +30,11 @@ def test_tables_are_rectangular() -> None:
         assert all(re.fullmatch(r":?-{3,}:?", cell) for cell in table[1])
 
 
+def test_the_spread_of_memory_over_processes_is_a_line_of_its_own() -> None:
+    spread = "peak memory [MB], lowest to highest process: fp32 2000.0 to 2200.0 (2 processes)"
+    assert spread in render(make_run()).splitlines()
+
+
 def test_model_table_by_hand() -> None:
     scene, base = tables(render(make_run()))[:3:2]
     head = [

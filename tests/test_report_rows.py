@@ -52,6 +52,12 @@ def test_int8_row_by_hand() -> None:
     assert row.reference == "fp32"
 
 
+def test_peaks_are_those_of_several_processes() -> None:
+    found = by_case(make_run())
+    assert found["blip-base/fp32/scenes"].peaks == (2e9, 2.2e9)
+    assert found[INT8].peaks == () and found["blip-base/fp16-cuda/scenes"].peaks == ()  # one process, and none
+
+
 def test_reference_row_is_one() -> None:
     row = by_case(make_run())["scene-blip/fp32/scenes"]
     assert row.speed_up is not None

@@ -52,6 +52,13 @@ def test_environment_and_placebo_lines() -> None:
     assert re.search(r"^scene-blip: placebo 1\.000× \(0\.97\d to 1\.02\d, 6 blocks\), clean$", text, re.M)
 
 
+def test_the_spread_of_memory_over_processes_stands_below_its_table() -> None:
+    text = render(make_run(), colour=False)
+    spread = "peak memory [MB], lowest to highest process: fp32 2000.0 to 2200.0 (2 processes)"
+    assert lines(text).count(spread) == 1 and text.count("lowest to highest") == 1  # scene-blip had one process a case
+    assert text.index("blip-base on scenes") < text.index(spread)
+
+
 def test_a_contaminated_placebo_is_called_so() -> None:
     text = render(make_run(blocks=blocks("scene-blip/scenes", {"fp32": 0.08, "placebo": 0.09})), colour=False)
     assert "scene-blip: placebo 0.889× (0.889 to 0.889, 6 blocks), contaminated" in lines(text)

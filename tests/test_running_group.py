@@ -55,6 +55,19 @@ def test_a_small_variant_leaves_room_for_another() -> None:
     assert names(share_out(CASES, CASES[0], size, 4.1 * GB / RESERVE)) == [["fp32", "a"], ["fp32", "b", "c"]]
 
 
+def test_arms_on_a_gpu_are_shared_out_by_its_free_memory_and_the_others_by_the_hosts() -> None:
+    cuda = [replace(each, variant=replace(each.variant, device="cuda")) for each in CASES]
+    size = {each.id: GB for each in CASES}
+    tight = 4 * GB / RESERVE + 1  # twice the reference and two more
+    assert names(share_out(cuda, cuda[0], size, 0.0, gpu_free=100 * GB)) == [["fp32", "a", "b", "c"]]
+    assert names(share_out(cuda, cuda[0], size, 100 * GB, gpu_free=tight)) == [["fp32", "a", "b"], ["fp32", "c"]]
+    mixed = [CASES[0], CASES[1], *cuda[2:]]  # the reference and a on the host
+    assert names(share_out(mixed, mixed[0], size, 3 * GB / RESERVE + 1, gpu_free=GB / RESERVE + 1)) == [
+        ["fp32", "a", "b"],
+        ["fp32", "c"],
+    ]
+
+
 def test_a_reference_alone_has_a_worker() -> None:
     assert names(share_out(CASES[:1], CASES[0], {CASES[0].id: GB})) == [["fp32"]]
 

@@ -12,6 +12,7 @@ from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.running import Options, Session
 from vlmgate.running.cache import entries, in_use
+from vlmgate.running.group import RESERVE
 from vlmgate.spec import Outcome, Run
 from vlmgate.suite import load_suite
 from vlmgate.variants import VARIANTS
@@ -39,6 +40,18 @@ def test_the_dataset_is_the_same_whatever_is_selected(place: Place, made: Callab
         run.measure()
         found.append(run.datasets["scenes"])
     assert len(set(found)) == 1
+
+
+def test_the_plan_of_workers_knows_what_was_free_on_the_gpu(place: Place, made: Callable[..., Made]) -> None:
+    answers = made(SECONDS)
+    answers.gpu_free = 1.5e6 / RESERVE  # one arm of 1e6 bytes
+    run = place.session({SLOW: (LATENCY,), CUDA: (LATENCY,)}, blocks=1)
+    run.measure()
+    assert answers.workers == [["fp32", "slow", "fp16-cuda", "placebo"]]  # one is on the host, and one on the GPU
+    answers.gpu_free, answers.workers = 0.5e6, []
+    run = place.session({SLOW: (LATENCY,), CUDA: (LATENCY,)}, blocks=1)
+    run.measure()
+    assert answers.workers == [["fp32", "slow", "placebo"], ["fp32", "fp16-cuda", "placebo"]]
 
 
 def test_what_cannot_run_here_is_skipped_with_the_reason(whole: tuple[Run, list[str]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sessions import DIES, LATENCY, MEMORY, SECONDS, SLOW, Made, Place, arms, verdicts
 
 from vlmgate.record import read_run, write_run
-from vlmgate.record.raw import read_raw
+from vlmgate.record.raw import NO_BLOCK, Call, read_raw, write_raw
 from vlmgate.running import Session
 from vlmgate.spec import Run, VlmgateError
 
@@ -53,6 +53,15 @@ def test_a_resumed_run_measures_only_what_is_missing(place: Place, made: Callabl
     done = run.finish("new")
     assert done.status == "complete" and verdicts(done, SLOW)["time_per_caption"].estimate is not None
     assert done.notes == ("resumed from stopped: 3 blocks, the captions of 0 and the memory of 2 cases are from there",)
+
+
+def test_calls_that_a_worker_left_behind_are_taken_over(place: Place, made: Callable[..., Made], stopped: Path) -> None:
+    made(SECONDS)
+    lost = [Call("tiny/scenes", 0, "look", NO_BLOCK, 0, "warm-up", None, None, "fp32", 0.5)]
+    write_raw(lost, stopped.parent)
+    run = resumed(place, stopped)
+    run.measure()
+    assert run.calls == lost
 
 
 def test_a_resumed_run_equals_one_that_was_never_stopped(place: Place, made: Callable[..., Made], stopped: Path) -> None:

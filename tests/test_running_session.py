@@ -6,7 +6,7 @@ import pytest
 from sessions import CUDA, DIES, FP32, LATENCY, SLOW, Place, records, verdicts
 
 from vlmgate.record import read_run
-from vlmgate.record.raw import Call, read_raw
+from vlmgate.record.raw import NO_BLOCK, Call, read_raw
 from vlmgate.spec import Outcome, Run
 from vlmgate.stats import block_value
 
@@ -56,6 +56,16 @@ def test_the_block_values_come_from_the_raw_values_to_the_last_digit(raw_run: tu
         assert {call.kind for call in mine} == {"warm-up", "timed", "first token", "yardstick"}
 
 
+def test_the_calls_of_a_worker_that_died_are_kept_and_marked(raw_run: tuple[Run, list[Call]]) -> None:
+    run, calls = raw_run
+    lost = [call for call in calls if call.worker == NO_BLOCK]
+    assert records(run)[DIES].failure and {call.kind for call in lost} == {"warm-up"}
+    assert [call.turn for call in lost] == list(range(len(lost)))
+    assert {call.arm for call in lost} == {"fp32", "slow"}, "it died when its turn to warm up came"
+    assert {(call.model, call.block, call.role) for call in lost} == {("tiny/scenes", 0, "look")}
+    assert all(call.seconds > 0 for call in lost)
+
+
 def test_blocks_have_the_placebo_and_not_the_arm_that_died(whole: tuple[Run, list[str]]) -> None:
     run = whole[0]
     assert [block.index for block in run.blocks] == [0, 1]
@@ -90,8 +100,8 @@ def test_an_arm_that_dies_fails_alone(whole: tuple[Run, list[str]]) -> None:
 
 @pytest.fixture(scope="module")
 def raw_run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[Call]]:
-    """Two real blocks, written down."""
+    """Two real blocks, written down, before which a worker died of one arm."""
     folder = tmp_path_factory.mktemp("raw")
-    run = place.session({SLOW: (LATENCY,)}, blocks=2, folder=folder)
+    run = place.session({SLOW: (LATENCY,), DIES: (LATENCY,)}, blocks=2, folder=folder)
     run.measure()
     return read_run(folder), read_raw(folder)

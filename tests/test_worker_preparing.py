@@ -8,6 +8,7 @@ from jobs import job
 
 from vlmgate.measure import Answer, run_job
 from vlmgate.variants import VARIANTS
+from vlmgate.worker.preparing import gpu_free
 
 
 def test_preparing_says_what_was_made_and_what_cannot_run(prepared: Answer) -> None:
@@ -19,6 +20,22 @@ def test_preparing_says_what_was_made_and_what_cannot_run(prepared: Answer) -> N
     for data in made.values():
         assert Path(data["folder"], "model.safetensors").is_file()
         assert data["exact"]["reloads"] == 1.0 and data["exact"]["weight_bytes"] > 0
+
+
+class Gpu:
+    """torch.cuda where there is a GPU with 3 of 8 GB free."""
+
+    def is_available(self) -> bool:
+        return True
+
+    def mem_get_info(self) -> tuple[int, int]:
+        return 3_000_000_000, 8_000_000_000
+
+
+def test_what_is_free_on_the_gpu_is_asked_only_for_arms_that_run_there(prepared: Answer) -> None:
+    assert gpu_free(["cpu", "cuda"], Gpu()) == 3_000_000_000
+    assert gpu_free(["cpu"], Gpu()) is None
+    assert "gpu_free" not in prepared.result  # it has an arm for CUDA, and there is no GPU
 
 
 def test_probing_says_what_cannot_run_here(tricks: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ class Answer:
     arms: dict[str, Message] = field(default_factory=dict)
     result: Message = field(default_factory=dict)
     failure: Failure | None = None
+    calls: list[Any] = field(default_factory=list)  # of a block, told as they were made: what a worker that died leaves behind
     startup: float = 0.0  # seconds from spawning until the first arm was warmed up, or until the end
     seconds: float = 0.0
 
@@ -95,6 +96,7 @@ def run_job(
             for message in _messages(source, patience):
                 if message["event"] == "stage":
                     stage = (message["arm"], message["stage"])
+                    answer.calls += message.get("calls", ())
                     if stage[1] == "warming" and not answer.startup:
                         answer.startup = time.monotonic() - began
                 elif message["event"] == "arm":

@@ -3,7 +3,8 @@
 A worker is ``python -m vlmgate.worker READ_FD WRITE_FD``. It reads one job (a JSON object with ``version``, ``do`` and what
 that job needs), and writes events:
 
-    {"event": "stage", "arm": NAME, "stage": WORD}     before it loads or calls an arm, so that a crash has an address
+    {"event": "stage", "arm": NAME, "stage": WORD}     before it loads or calls an arm, so that a crash has an address;
+                                                       in a block with the ``calls`` since the last one, so that they outlive it
     {"event": "tick", "done": N, "of": M}              progress, and a sign of life
     {"event": "arm", "arm": NAME, "data": {...}}       one arm's result
     {"event": "result", "data": {...}}                 the whole job's result

@@ -99,9 +99,11 @@ def _once(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def undecided(verdicts: Iterable[Verdict], cases: Collection[str]) -> set[str]:
-    """Which of ``cases`` have a speed line that more blocks of the same kind may decide."""
-    speed = (v for v in verdicts if v.case in cases and v.question is Question.LATENCY)
-    return {v.case for v in speed if v.outcome is Outcome.UNRESOLVED and not v.contaminated and not v.confirm}
+    """Which of ``cases`` have a line on speed or energy that more blocks of the same kind may decide."""
+    unresolved = [v for v in verdicts if v.case in cases and v.outcome is Outcome.UNRESOLVED]
+    open_lines = (v for v in unresolved if not v.contaminated and not v.confirm)
+    # Where no block measured energy, or one was broken, no further one helps: there is no estimate.
+    return {v.case for v in open_lines if v.question is Question.LATENCY or (v.question is Question.ENERGY and v.estimate)}
 
 
 def decided_share(verdicts: Iterable[Verdict]) -> tuple[int, int]:

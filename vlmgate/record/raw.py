@@ -12,6 +12,7 @@ from vlmgate.record.files import atomic_write
 from vlmgate.spec import VlmgateError
 
 RAW_FILE = "raw.csv.gz"
+NO_BLOCK = -1  # the worker of calls whose block was not finished, because the worker died: never judged
 WARM_UP, TIMED, FIRST_TOKEN, YARDSTICK = "warm-up", "timed", "first token", "yardstick"
 
 
@@ -22,7 +23,7 @@ class Call:
     model: str  # model/dataset of the cases that took turns
     block: int  # as Block.index
     role: str  # as Block.role
-    worker: int  # place of the block in run.json's blocks
+    worker: int  # place of the block in run.json's blocks, or NO_BLOCK
     turn: int  # number of the call in its worker, from 0: the order in which they were made
     kind: str  # warm-up, timed, first token, yardstick, batch N, …
     round: int | None

@@ -11,7 +11,8 @@ from vlmgate.spec import Outcome, Run
 SCORES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 COLUMNS = (
     *("case", "model", "variant", "dataset", "reference", "time_per_image_s", "speed_up", "speed_up_low", "speed_up_high"),
-    *("images_per_s", "peak_memory_bytes", "memory_ratio", "size_bytes", "size_ratio"),
+    *("images_per_s", "peak_memory_bytes", "peak_memory_lowest", "peak_memory_highest", "memory_ratio"),
+    *("size_bytes", "size_ratio"),
     *(column for score in SCORES for column in (score, f"{score}_retention")),
     *("first_token_s", "further_token_s", "call_p50_s", "call_p90_s", "new_tokens", "images_per_s_by_batch"),
     *("energy_per_image_j", "verdict", "reason"),
@@ -40,7 +41,8 @@ def _values(run: Run, row: Row) -> list[Cell]:
     interval: list[Cell] = [speed.centre if speed else None, None, None]
     if speed and math.isfinite(speed.high):  # one block has no interval
         interval[1:] = speed.low, speed.high
-    bytes_: list[Cell] = [row.peak_memory, row.memory_ratio, row.size, row.size_ratio]
+    spread: list[Cell] = [min(row.peaks), max(row.peaks)] if row.peaks else [None, None]  # over processes
+    bytes_: list[Cell] = [row.peak_memory, *spread, row.memory_ratio, row.size, row.size_ratio]
     scores: list[Cell] = [of.get(score) for score in SCORES for of in (row.scores, row.retention)]
     names: list[Cell] = [row.case, row.model, row.variant, row.dataset, row.reference]
     verdict: list[Cell] = [row.verdict.value if row.verdict else None, _reason(run, row)]

@@ -14,6 +14,7 @@ from vlmgate.report.terminal import (
     cells,
     environment_line,
     heads,
+    memory_lines,
     placebo_line,
     plain,
     remarks,
@@ -49,7 +50,7 @@ def render(run: Run) -> str:
         *(
             part
             for group in found
-            for part in (f"## {escape(title(group))}", _table(group), _anatomy(group), escape(placebo_line(group)))
+            for part in (f"## {escape(title(group))}", _table(group), _anatomy(group), *map(escape, _lines(group)))
         ),
         _section("Failed", with_outcome(run, Outcome.FAIL)),
         _section("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
@@ -86,6 +87,11 @@ def _anatomy(group: Group) -> str:
     head, body = columns(group, scaled)
     flat = [name.replace("/\n", "/").replace("\n", " ") for name in head]
     return table(flat, body, left=(0,)) if body else ""
+
+
+def _lines(group: Group) -> list[str]:
+    """What stands below the tables of a group."""
+    return [*memory_lines(group), placebo_line(group)]
 
 
 def _speed_up(found: Estimate | None) -> str:

@@ -40,6 +40,7 @@ class Row:
     verdict: Outcome | None  # the worst of the case; None where nothing was asked
     text: str  # why it was skipped, or how it failed
     anatomy: Anatomy | None = None  # of its latency; None where it was not timed
+    peaks: tuple[float, ...] = ()  # bytes of resident set of each process, where several were measured
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
         verdict=worst or _without_gates(record),
         text=record.skip or _failure(record),
         anatomy=anatomy(record, blocks),
+        peaks=_peaks(record),
     )
 
 
@@ -145,6 +147,11 @@ def _memory(record: CaseRecord) -> float | None:
     if not values or not all(map(_positive, values)):
         return None
     return values[0] if len(values) == 1 else geometric_mean(values)
+
+
+def _peaks(record: CaseRecord) -> tuple[float, ...]:
+    values = record.memory.get("peak_memory", ())
+    return values if len(values) > 1 and all(map(_positive, values)) else ()
 
 
 def _positive(value: float | None) -> float | None:

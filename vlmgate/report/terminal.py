@@ -28,7 +28,7 @@ def render(run: Run, *, colour: bool, record: Path | None = None) -> str:
     parts = [
         [_paint(status_line(run), _status_colour(counts(run)), colour), *remarks(run)],
         [environment_line(run.environment), *filter(None, map(placebo_line, found))],
-        *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}"] for group in found),
+        *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}", *memory_lines(group)] for group in found),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL))),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED))),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.WAIVED))),
@@ -82,6 +82,20 @@ def placebo_line(group: Group) -> str:
         return plain(f"{group.label}: placebo not known, it needs two blocks or more")
     of, word = group.placebo, "contaminated" if group.contaminated else "clean"
     return plain(f"{group.label}: placebo {of.centre:.3f}× ({of.low:.3f} to {of.high:.3f}, {of.n} blocks), {word}")
+
+
+def memory_lines(group: Group) -> list[str]:
+    """``peak memory [MB], lowest to highest process: fp32 470 to 474 (3 processes), …``; none where each case had one process."""
+    spread = [
+        f"{row.variant} {_megabytes(min(row.peaks))} to {_megabytes(max(row.peaks))} ({len(row.peaks)} processes)"
+        for row in group.rows
+        if row.peaks
+    ]
+    return [plain(f"peak memory [MB], lowest to highest process: {', '.join(spread)}")] if spread else []
+
+
+def _megabytes(number: float) -> str:
+    return f"{number * 1e-6:.1f}"  # of processes that differ by little
 
 
 def title(group: Group) -> str:

@@ -6,7 +6,7 @@ from vlmgate.judge import TIMED
 from vlmgate.judge.evidence import PLACEBO
 from vlmgate.measure import Answer
 from vlmgate.protocol import Message
-from vlmgate.running.group import Group, block_of, calls_of, in_turn, seed_of, share_out
+from vlmgate.running.group import Group, block_of, calls_of, in_turn, lost_calls, seed_of, share_out
 from vlmgate.running.progress import Pace
 from vlmgate.running.state import State
 from vlmgate.spec import Case, Question
@@ -37,7 +37,7 @@ class Blocks:
             wanted = [self.group.reference, *(case for case in lacking if case is not self.group.reference)]
             if not lacking or not self._worth_it(wanted):
                 continue
-            parts = in_turn(share_out(wanted, self.group.reference, self._sizes(wanted)), index)
+            parts = in_turn(share_out(wanted, self.group.reference, self._sizes(wanted), gpu_free=self.group.gpu_free), index)
             for place, part in enumerate(parts):
                 self._one(part, role, index, (count - index) * len(parts) - place)
         self.done = count
@@ -76,6 +76,7 @@ class Blocks:
                     state.partner.time(group.name, part, role, index, seed_of(index, role))
                 return
             state.fail(group, answer.failure)
+            state.lose(lost_calls(group.name, index, role, answer))
 
     def _ask(self, part: list[Case], role: str, index: int) -> Answer:
         settings = self.group.reference.settings

@@ -1,12 +1,12 @@
 """Cases that take turns: those of one model and dataset, how they share workers, and what their blocks become."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vlmgate.measure import Answer
-from vlmgate.record.raw import FIRST_TOKEN, TIMED, WARM_UP, Call
+from vlmgate.record.raw import FIRST_TOKEN, NO_BLOCK, TIMED, WARM_UP, Call
 from vlmgate.spec import Block, Case, Dataset, Settings, Variant
 from vlmgate.suite import Suite
 
@@ -24,6 +24,7 @@ class Group:
     reference: Case
     dataset: Dataset
     arms: dict[str, str] = field(default_factory=dict)
+    gpu_free: float | None = None  # bytes of the GPU, before anything was loaded; None: no arm runs on one
 
     @property
     def name(self) -> str:
@@ -59,25 +60,36 @@ def runtime_of(variant: Variant) -> str:
     return variant.backend.partition("-")[0]
 
 
-def share_out(cases: list[Case], reference: Case, size: Mapping[str, float], free: float | None = None) -> list[list[Case]]:
+def share_out(
+    cases: list[Case], reference: Case, size: Mapping[str, float], free: float | None = None, gpu_free: float | None = None
+) -> list[list[Case]]:
     """Cases by worker, with the reference in each; planned beforehand from the weights (``size``, bytes by case id).
 
-    Cases of one runtime are together when their weights fit into the ``free`` bytes; the reference and the placebo, a second
-    reference, take their part. What does not fit, and what brings another runtime, goes into further workers.
+    Cases of one runtime are together when their weights fit into the ``free`` bytes, those on a GPU into its ``gpu_free`` bytes;
+    the reference and the placebo, a second reference, take their part. What does not fit, and what brings another runtime, goes
+    into further workers.
     """
-    room = RESERVE * (free_memory() if free is None else free) - 2 * size[reference.id]
+
+    def place(case: Case) -> str:
+        return "gpu" if gpu_free is not None and case.variant.device.startswith("cuda") else "host"
+
+    room = {"host": RESERVE * (free_memory() if free is None else free), "gpu": RESERVE * (gpu_free or 0.0)}
+    room[place(reference)] -= 2 * size[reference.id]
     others = [case for case in cases if case is not reference]
     parts = []
     for runtime in dict.fromkeys(runtime_of(case.variant) for case in others):
-        parts += _filled([case for case in others if runtime_of(case.variant) == runtime], size, room)
+        parts += _filled([case for case in others if runtime_of(case.variant) == runtime], size, room, place)
     return [[reference, *part] for part in parts or [[]]]
 
 
-def _filled(cases: list[Case], size: Mapping[str, float], room: float) -> list[list[Case]]:
+def _filled(
+    cases: list[Case], size: Mapping[str, float], room: Mapping[str, float], place: Callable[[Case], str]
+) -> list[list[Case]]:
     """Cases in their order, a new part when the next one would not fit; one that fits nowhere is tried alone."""
     parts: list[list[Case]] = [[]]
     for case in cases:
-        if parts[-1] and sum(size[other.id] for other in parts[-1]) + size[case.id] > room:
+        beside = sum(size[other.id] for other in parts[-1] if place(other) == place(case))
+        if parts[-1] and beside + size[case.id] > room[place(case)]:
             parts.append([])
         parts[-1].append(case)
     return parts
@@ -115,9 +127,18 @@ def block_of(name: str, index: int, answer: Answer, batch: int, role: str = LOOK
 
 def calls_of(block: Block, worker: int, answer: Answer) -> list[Call]:
     """Every call of a block in the order in which they were made, seconds as measured; ``worker`` is its place in the run."""
+    return _calls((block.model, block.index, block.role, worker), answer.result.get("calls", ()))
+
+
+def lost_calls(name: str, index: int, role: str, answer: Answer) -> list[Call]:
+    """The calls that a worker made before it ended its block early, marked as of no block."""
+    return _calls((name, index, role, NO_BLOCK), answer.calls)
+
+
+def _calls(of: tuple[str, int, str, int], said: Iterable[Sequence[Any]]) -> list[Call]:
     return [
-        Call(block.model, block.index, block.role, worker, turn, KINDS.get(stage, stage), round_, image, arm, seconds)
-        for turn, (stage, arm, round_, image, seconds) in enumerate(answer.result.get("calls", ()))
+        Call(*of, turn, KINDS.get(stage, stage), round_, image, arm, seconds)
+        for turn, (stage, arm, round_, image, seconds) in enumerate(said)
     ]
 
 

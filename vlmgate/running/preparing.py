@@ -84,6 +84,7 @@ def prepare(state: State, group: Group) -> bool:
         state.fail(group, answer.failure)
     else:
         return False
+    group.gpu_free = answer.result.get("gpu_free")
     for case in cases:
         data = answer.arms[case.variant.name]
         if "skip" in data:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vlmgate.record import differences, read_run
-from vlmgate.record.raw import Call, read_raw
+from vlmgate.record.raw import NO_BLOCK, Call, read_raw
 from vlmgate.running.group import Group
 from vlmgate.running.state import State
 from vlmgate.spec import CaseRecord, Run, VlmgateError
@@ -77,6 +77,7 @@ def take_over(state: State, group: Group, earlier: Earlier) -> None:
         state.records[case.id] = replace(taken, exact={**exact, **now.exact}, memory=then.memory, failure=failure)
     names = {case.variant.name for case in group.cases}
     state.failures += [failure for failure in earlier.run.failures if failure.arm in names and failure not in state.failures]
+    state.calls += [call for call in earlier.calls if call.model == group.name and call.worker == NO_BLOCK]
     for place, block in enumerate(earlier.run.blocks):
         if block.model == group.name:
             calls = [replace(call, worker=len(state.blocks)) for call in earlier.calls if call.worker == place]

@@ -109,6 +109,11 @@ class State:
         self.calls += calls
         self.save()
 
+    def lose(self, calls: Sequence[Call]) -> None:
+        """Write down the raw values of a block that a worker did not finish."""
+        self.calls += calls
+        self.save()
+
     def asked(self, case: Case, *questions: Question) -> bool:
         """Whether one of the questions is asked of the case, and nothing speaks against answering it."""
         record = self.records[case.id]

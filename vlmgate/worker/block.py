@@ -28,6 +28,7 @@ class Arms:
         self.job, self.emit = job, emit
         self.captioners: dict[str, Any] = {}
         self.calls: list[list[Any]] = []  # [stage, arm, round, image, seconds], in the order in which they were made
+        self.told = 0  # of the calls, how many the parent knows, should this worker die
         for arm in job["arms"]:
             self.say(arm["name"], "loading")
             self.captioners[arm["name"]] = load(arm, job)
@@ -37,9 +38,10 @@ class Arms:
         self.clocks = {name: clock_of(of) for name, of in self.captioners.items()}
 
     def say(self, name: str, stage: str) -> None:
-        """Announce what comes, so that a crash has an address."""
+        """Announce what comes, so that a crash has an address, with the calls since the last time, so that they outlive it."""
         self.stage = stage
-        self.emit({"event": "stage", "arm": name, "stage": stage})
+        new, self.told = self.calls[self.told :], len(self.calls)
+        self.emit({"event": "stage", "arm": name, "stage": stage} | ({"calls": new} if new else {}))
 
     def call(self, name: str, inputs: Any, tokens: int, place: tuple[int | None, int | None] = (None, None)) -> Took:
         """How long one call for exactly so many new tokens takes; ``place`` is its round and image, for the record."""

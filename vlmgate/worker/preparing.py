@@ -1,6 +1,8 @@
 """Two jobs: which variants can run here, and artefacts of all arms."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from vlmgate.protocol import Message
 from vlmgate.variants.artefact import BROKEN, folder_of
@@ -17,6 +19,17 @@ def probe(job: Message, emit: Emit) -> None:
     emit({"event": "result", "data": {variant.name: cannot_run(variant) or broken.get(variant.name, "") for variant in variants}})
 
 
+def gpu_free(devices: Iterable[str], cuda: Any = None) -> int | None:
+    """Bytes that are free on the GPU, before anything is loaded; None where no arm runs on one, or there is none."""
+    if not any(device.startswith("cuda") for device in devices):
+        return None
+    if cuda is None:
+        import torch
+
+        cuda = torch.cuda
+    return int(cuda.mem_get_info()[0]) if cuda.is_available() else None
+
+
 def prepare(job: Message, emit: Emit) -> None:
     """Make sure that the artefact of every arm exists; artefacts are keyed by all that they depend on."""
     import hashlib
@@ -28,6 +41,8 @@ def prepare(job: Message, emit: Emit) -> None:
 
     register(job)
     set_threads(job)
+    if (free := gpu_free([raw["device"] for raw in job["variants"]])) is not None:
+        emit({"event": "result", "data": {"gpu_free": free}})
     emit({"event": "stage", "arm": "", "stage": "fetching"})
     fields = job["model"] | {"parts": {part: tuple(names) for part, names in job["model"]["parts"].items()}}
     model = Model(**{**fields, "source": Source(fields["source"])})

@@ -55,12 +55,10 @@ def built(tiny_checkpoint: Path, tiny_model: Model, tmp_path_factory: pytest.Tem
 
 
 def tiny_variant(name: str) -> Variant:
-    """The variant, with half of the heads or layers taken out: of two, a quarter is none."""
-    half = {
-        step.recipe: {**step.parameters, "amount": 0.5} for step in VARIANTS[name].steps if step.recipe in ("heads", "layers")
-    }
-    steps = tuple(replace(step, parameters=half.get(step.recipe, step.parameters)) for step in VARIANTS[name].steps)
-    return replace(VARIANTS[name], steps=steps)
+    """The variant at this size: half of two heads or layers go, as a quarter is none, and neurons by eights, as there are 64."""
+    small = {"heads": {"amount": 0.5}, "layers": {"amount": 0.5}, "neurons": {"multiple": 8}}
+    steps = (replace(step, parameters={**step.parameters, **small.get(step.recipe, {})}) for step in VARIANTS[name].steps)
+    return replace(VARIANTS[name], steps=tuple(steps))
 
 
 @pytest.fixture
@@ -88,8 +86,10 @@ def linears(model: nn.Module) -> dict[str, nn.Linear]:
 # --- What comes back
 
 
-def test_every_variant_for_a_cpu_runs_here() -> None:
-    assert {n for n, v in VARIANTS.items() if v.device == "cpu" and v.backend == "torch"} <= {*RUNNABLE, "fp32-compile"}
+def test_every_variant_for_a_cpu_runs_here_unless_the_processor_cannot() -> None:
+    here = {n: cannot_run(v) for n, v in VARIANTS.items() if v.device == "cpu" and v.backend == "torch"}
+    assert {n: why for n, why in here.items() if why and not why.startswith("this processor has no")} == {}
+    assert len([n for n, why in here.items() if not why]) > 20
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
@@ -116,7 +116,7 @@ def test_variants_differ_from_the_reference(built: dict[str, Any]) -> None:
         pixels = captioner.inputs(images(1))["pixel_values"]
         with torch.inference_mode():
             scores[name] = captioner.model.vision_model(pixels).last_hidden_state.float().cpu()
-    for name in set(RUNNABLE) - {"fp32", "fp32-cuda", "int8-dynamic-text"}:
+    for name in set(RUNNABLE) - {"fp32", "fp32-cuda", "int8-dynamic-text", "bnb-int8-text"}:
         assert not torch.equal(scores[name], scores["fp32"]), name
 
 
@@ -205,11 +205,13 @@ def test_the_reference_is_four_bytes_a_parameter(built: dict[str, Any], tiny_che
 @pytest.mark.parametrize("name", SHRUNK)
 def test_structured_pruning_takes_out_parameters_and_bytes(built: dict[str, Any], name: str) -> None:
     folder, exact = built[name]
-    whole = built["int8-dynamic-tied" if name.endswith("-int8") else "fp32"][1]
+    wholes = {"int8": "int8-dynamic-tied", "nf4": "bnb-nf4"}
+    kind = name.rpartition("-")[2]
+    whole = built[wholes.get(kind, "fp32")][1]
     assert exact["parameters"] < whole["parameters"]
     assert exact["weight_bytes"] < whole["weight_bytes"]
     assert exact["size"] < whole["size"]
-    if not name.endswith("-int8"):
+    if kind not in wholes:
         assert exact["weight_bytes"] == 4 * exact["parameters"]
         assert sum(value.numel() for value in load_artefact(folder).model.parameters()) == exact["parameters"]
     if not name.startswith("heads"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from project import ROOT, Project
 from safetensors.torch import load_file, save_file
@@ -13,10 +14,10 @@ from tiny import save_tiny_blip
 
 import vlmgate
 from vlmgate import spec
-from vlmgate.artefacts import figures, flaw
+from vlmgate.artefacts import cannot_run, figures, flaw
 from vlmgate.running.exporting import copy_out, prepare_one
 from vlmgate.spec import Model, Outcome, Variant, VlmgateError
-from vlmgate.variants import VARIANTS
+from vlmgate.variants import VARIANTS, artefact
 from vlmgate.variants.artefact import CARD, fingerprint, named
 
 Run = Callable[..., tuple[int, str, str]]
@@ -160,3 +161,50 @@ def test_a_torchao_folder_is_measured_as_stored(tiny_checkpoint: Path, tmp_path:
     found, plain = figures(variant(folder), "blip"), figures(variant(tiny_checkpoint), "blip")
     assert found["low_precision_share"] > 0.3 and found["weight_bytes"] < 0.8 * plain["weight_bytes"]
     assert found["parameters"] == plain["parameters"]
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of width 64: bitsandbytes' 4-bit products on a CPU take whole blocks of 64 only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny, "WIDTH", 64)
+        return save_tiny_blip(tmp_path_factory.mktemp("wide") / "checkpoint")
+
+
+@pytest.mark.parametrize(
+    ("options", "bits"),
+    [
+        ({"load_in_8bit": True}, 8),
+        ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}, 4),
+        ({"load_in_4bit": True, "bnb_4bit_quant_type": "fp4"}, 4),
+    ],
+)
+def test_a_bitsandbytes_folder_is_measured_as_stored(wide: Path, tmp_path: Path, options: dict[str, object], bits: int) -> None:
+    for library in ("bitsandbytes", "accelerate"):
+        pytest.importorskip(library)
+    from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
+
+    folder, config = tmp_path / "shipped", BitsAndBytesConfig(**options)
+    model = AutoModelForImageTextToText.from_pretrained(wide, dtype=torch.float32, quantization_config=config, device_map="cpu")
+    model.save_pretrained(folder)
+    AutoProcessor.from_pretrained(wide, backend="pil").save_pretrained(folder)
+    assert flaw(variant(folder)) == "" == cannot_run(variant(folder))
+    found, plain = figures(variant(folder), "blip"), figures(variant(wide), "blip")
+    assert found["parameters"] == plain["parameters"]
+    low = round(found["low_precision_share"] * found["parameters"])
+    linear = sum(v.numel() for n, v in load_file(wide / "model.safetensors").items() if v.ndim == 2 and "embedding" not in n)
+    assert 0 <= linear - low < 0.2 * linear, "all but the output layer"
+    saved = plain["weight_bytes"] - found["weight_bytes"]
+    assert saved == pytest.approx(low * (32 - bits) / 8, rel=0.2), "less scales and codes"
+    picture = ROOT / "fixtures" / "scenes" / "images" / "000000.jpg"
+    assert len(vlmgate.load(folder).caption([picture], max_tokens=4)) == 1
+
+
+def test_a_bitsandbytes_folder_says_what_it_needs(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "shipped"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setattr(artefact, "find_spec", lambda name: None if name == "accelerate" else True)
+    why = "its config.json says quant_method bitsandbytes, which needs accelerate: pip install accelerate"
+    assert cannot_run(variant(folder)) == why

@@ -12,6 +12,7 @@ from vlmgate.artefacts.captioner import Captioner, load_processor
 from vlmgate.models import family
 from vlmgate.models.decoding import check_decoding
 from vlmgate.spec import VlmgateError
+from vlmgate.variants.bnb import quieten
 
 SAFE = {"local_files_only": True, "trust_remote_code": False}
 
@@ -53,6 +54,7 @@ def read_model(folder: Path, name: str, kind: str = "", dtype: torch.dtype | str
 
 def load_pretrained(folder: Path, image_size: int | None = None, decoding: Mapping[str, Any] | None = None) -> Captioner:
     """A captioner from a folder that ``save_pretrained`` wrote, in the types that are stored there."""
+    quieten()
     model = read_model(folder, folder.name)
     kind = family(model.config.model_type)
     check_decoding(kind.generate, decoding or {}, model.config.model_type)

@@ -20,8 +20,8 @@ LOW = (  # operators that multiply 8 bits or fewer
     "aten::_weight_int8pack_mm",
     "aten::_weight_int4pack_mm",
     "aten::_dyn_quant_matmul",
-    "bitsandbytes::int8_linear_matmul",
 )
+LOW_ON_CUDA = (*LOW, "bitsandbytes::int8_linear_matmul")  # on a CPU it calls aten::_int_mm, or multiplies floats
 NOT_A_PRODUCT = ("prepack", "unpack")
 
 
@@ -38,7 +38,8 @@ def low_precision_kernels(captioner: Captioner) -> float:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
         captioner.tokens(inputs, least=2, most=2)
     counts = {event.key: event.count for event in seen.key_averages()}
-    low = sum(n for key, n in counts.items() if key.startswith(LOW) and not any(word in key for word in NOT_A_PRODUCT))
+    kernels = LOW_ON_CUDA if captioner.device.startswith("cuda") else LOW
+    low = sum(n for key, n in counts.items() if key.startswith(kernels) and not any(word in key for word in NOT_A_PRODUCT))
     every = low + counts.get(FULL, 0)
     return low / every if every else 0.0
 

@@ -1,5 +1,6 @@
 """The registry of variants and of the recipes they are made of (recipes import torch only when asked for)."""
 
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -21,8 +22,27 @@ def _cast(dtype: str, **changes: Any) -> Step:
     return Step("cast", {"dtype": dtype, "emulate": False, **changes})
 
 
+def _bnb_int8(**changes: Any) -> Step:
+    return Step("bnb_int8", {"parts": ALL_PARTS, "threshold": 6.0, "head": False, "emulate": False} | changes)
+
+
+def _bnb_4bit(quant_type: str, **changes: Any) -> Step:
+    plain = {"parts": ALL_PARTS, "quant_type": quant_type, "double_quant": False, "compute_dtype": "float32", "head": False}
+    return Step("bnb_4bit", plain | changes)
+
+
+def _twins(name: str, step: Step, about: str) -> tuple[Variant, Variant]:
+    """On the CPU beside float32, and on an NVIDIA GPU beside float16, as people run bitsandbytes there."""
+    other = {"compute_dtype": "float16"} if "compute_dtype" in step.parameters else {}
+    there = (_cast("float16"), replace(step, parameters={**step.parameters, **other}))
+    gpu = Variant(f"{name}-cuda", there, device="cuda", dtype="float16", about=f"{about}, beside float16 on an NVIDIA GPU")
+    return Variant(name, (step,), about=about), gpu
+
+
+NF4 = _bnb_4bit("nf4")
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
 THIRTY = _prune("neurons", amount=0.3, multiple=8)
+THIRTY_BLOCKS = _prune("neurons", amount=0.3, multiple=64)  # whole blocks of 4-bit weights, which a fused kernel asks for
 QUARTER_OF_HEADS = _prune("heads", amount=0.25, grouped="auto")
 QUARTER_OF_LAYERS = _prune("layers", amount=0.25)
 
@@ -59,6 +79,17 @@ VARIANTS: dict[str, Variant] = {
         Variant("neurons-30-int8", (THIRTY, INT8_TIED), about="30 % of the MLP neurons taken out, then int8-dynamic-tied"),
         Variant("heads-25-int8", (QUARTER_OF_HEADS, INT8_TIED), about="a quarter of the heads taken out, then int8-dynamic-tied"),
         Variant("layers-25-int8", (QUARTER_OF_LAYERS, INT8_TIED), about="a quarter of the layers gone, then int8-dynamic-tied"),
+        *_twins("bnb-int8", _bnb_int8(), "LLM.int8 of bitsandbytes: INT8 rows, outliers of the activations in floats"),
+        *_twins("bnb-int8-vision", _bnb_int8(parts=("vision",)), "LLM.int8 of the vision part only"),
+        *_twins("bnb-int8-text", _bnb_int8(parts=("text",)), "LLM.int8 of the text part only"),
+        *_twins("bnb-nf4", NF4, "bitsandbytes NF4: 4 bits a weight, a float32 scale for 64 of them"),
+        *_twins("bnb-nf4-double", _bnb_4bit("nf4", double_quant=True), "bitsandbytes NF4 with scales in 8 bits"),
+        *_twins("bnb-fp4", _bnb_4bit("fp4"), "bitsandbytes FP4: 4 bits a weight, a float32 scale for 64 of them"),
+        *_twins("bnb-fp4-double", _bnb_4bit("fp4", double_quant=True), "bitsandbytes FP4 with scales in 8 bits"),
+        Variant("pruned-nf4", (_prune("l1_prune", amount=0.3), NF4), about="L1 pruning, then bnb-nf4"),
+        Variant("neurons-30-nf4", (THIRTY_BLOCKS, NF4), about="30 % of the MLP neurons taken out, in whole 64s, then bnb-nf4"),
+        Variant("heads-25-nf4", (QUARTER_OF_HEADS, NF4), about="a quarter of the heads taken out, then bnb-nf4"),
+        Variant("layers-25-nf4", (QUARTER_OF_LAYERS, NF4), about="a quarter of the layers gone, then bnb-nf4"),
         Variant("bf16", (_cast("bfloat16"),), dtype="bfloat16", about="bfloat16 on the CPU"),
         Variant("fp16", (_cast("float16"),), dtype="float16", about="float16 on the CPU"),
         Variant(
@@ -108,6 +139,8 @@ RECIPES: dict[str, str] = {
     "neurons": "vlmgate.variants.neurons",
     "heads": "vlmgate.variants.heads",
     "layers": "vlmgate.variants.layers",
+    "bnb_int8": "vlmgate.variants.bnb_int8",
+    "bnb_4bit": "vlmgate.variants.bnb_4bit",
     "cast": "vlmgate.variants.cast",
     "compiled": "vlmgate.variants.compiled",
     "artefact": "vlmgate.variants.artefact",

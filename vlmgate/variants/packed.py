@@ -11,7 +11,10 @@ from torch.ao.nn.quantized import Embedding as PackedEmbedding
 from torch.ao.nn.quantized.dynamic import Linear as PackedLinear
 
 ROWS = "rows of "  # begins what the layout says of a RowsOf
-MAKERS: dict[str, str] = {}  # first word of a layout → module whose ``make(layout, tensors, shape)`` gives a `Packed` again
+MAKERS: dict[str, str] = {  # first word of a layout → module whose ``make(layout, tensors, shape)`` gives a `Packed` again
+    "bnb-int8": "vlmgate.variants.bnb",
+    "bnb-4bit": "vlmgate.variants.bnb",
+}
 
 
 class Packed(nn.Module):

@@ -15,11 +15,13 @@ from vlmgate.artefacts import (
     CARD,
     build_artefact,
     cannot_run,
+    load,
     load_artefact,
     load_reference,
 )
 from vlmgate.spec import Model, VlmgateError
 from vlmgate.variants import VARIANTS
+from vlmgate.variants.packed import restore
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNNABLE = [name for name, variant in VARIANTS.items() if variant.backend == "torch" and not cannot_run(variant)]
@@ -124,3 +126,17 @@ def test_a_checkpoint_that_cannot_be_used_is_one_sentence(copied: Path, tiny_mod
     for word in words:
         assert word in message, message
     assert not (tmp_path / "a").exists()
+
+
+def test_a_model_takes_no_memory_before_its_weights_are_read(built: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty model of FP32 beside the weights would be the peak of the heap, whatever the variant."""
+    seen = []
+
+    def spy(model: Any, *rest: Any) -> list[str]:
+        seen.extend([all(p.is_meta for p in model.parameters()), any(b.is_meta for b in model.buffers())])
+        return restore(model, *rest)
+
+    monkeypatch.setattr(load, "restore", spy)
+    captioner = load_artefact(built["fp32"][0])
+    assert seen == [True, False]
+    assert not any(tensor.is_meta for tensor in captioner.model.state_dict().values())

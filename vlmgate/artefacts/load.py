@@ -1,12 +1,15 @@
 """Checkpoints and artefacts on disk → models in memory; nothing is loaded that was pickled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.initialization import no_init_weights
 
@@ -51,7 +54,7 @@ def load_artefact(folder: Path, image_size: int | None = None, decoding: Mapping
         runner = backend(variant.backend).load(folder, card["graphs"], variant)
         return _attached(Captioner(runner, load_processor(folder), greedy, "cpu", torch.float32, image_size), variant)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with no_init_weights():
+    with no_init_weights(), _shapes_only():
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     tensors = read_tensors(folder / "model.safetensors")
     reshape(model, card.get("shapes", {}), tensors)
@@ -62,6 +65,21 @@ def load_artefact(folder: Path, image_size: int | None = None, decoding: Mapping
     check_decoding(kind.generate, decoding or {}, card["family"])
     captioner = Captioner(model, load_processor(folder), kind, variant.device, dtype, image_size, decoding or {})
     return _attached(captioner, variant)
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    """Parameters that are made meanwhile take no memory (device meta): the artefact's take their place. Buffers are made
+    for real, since a state need not hold them."""
+
+    def register(_: nn.Module, name: str, value: nn.Parameter) -> nn.Parameter | None:
+        return None if value is None else nn.Parameter(value.to("meta"), requires_grad=value.requires_grad)
+
+    hook = register_module_parameter_registration_hook(register)  # type: ignore[arg-type]  # typed as if it could give nothing
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _attached(captioner: Captioner, variant: Variant) -> Captioner:

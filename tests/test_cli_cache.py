@@ -53,4 +53,4 @@ def test_what_is_in_use_is_kept_and_said(cache: Path, capsys: pytest.CaptureFixt
 def test_a_pattern_that_matches_nothing_names_what_there_is(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "--clear", "nothing*"]) == 4
     error = capsys.readouterr().err
-    assert "matches 'nothing*'; there is: " in error and "blip/fp32" in error
+    assert "matches 'nothing*'; " in error and "blip/fp32" in error

@@ -45,8 +45,8 @@ def test_a_bad_image_is_one_sentence(vlmgate: Run, project: Project, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--model", "tyni"], "unknown model 'tyni', known: blip-base, blip-large, scene-blip, tiny; the nearest is 'tiny'"),
-        (["--model", "tiny", "--variants", "int8"], "unknown variant 'int8', known: "),
+        (["--model", "tyni"], "unknown model 'tyni'; did you mean tiny? Known: blip-base, blip-large, scene-blip, tiny"),
+        (["--model", "tiny", "--variants", "int8"], "unknown variant 'int8'; did you mean int8-dynamic? Known: "),
     ],
 )
 def test_unknown_names_of_caption(vlmgate: Run, options: list[str], sentence: str) -> None:

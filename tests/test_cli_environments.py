@@ -42,4 +42,4 @@ def test_diff_says_what_must_match_and_what_may_have_changed(vlmgate: Run, first
 def test_diff_with_what_is_not_there(vlmgate: Run, tmp_path: Path) -> None:
     status, out, err = vlmgate("env", "--baselines", tmp_path, "--diff", "nowhere")
     assert (status, out) == (4, "")
-    assert err == f"vlmgate: no stored environment 'nowhere' in {tmp_path}; known are: none\n"
+    assert err == f"vlmgate: no stored environment 'nowhere' in {tmp_path}; known: none\n"

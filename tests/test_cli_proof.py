@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 def test_a_bank_of_an_unknown_model_or_case_is_one_sentence(vlmgate: Run, tmp_path: Path) -> None:
     for options, words in (
-        (["--model", "tyni"], "the nearest is 'tiny'"),
+        (["--model", "tyni"], "did you mean tiny?"),
         (["--model", "tiny", "--dataset", "awkward"], "tier default has no case tiny/*/awkward"),
         (["--model", "tiny", "--tier", "smoke"], "unknown tier 'smoke'"),
     ):

@@ -47,7 +47,8 @@ def test_an_unknown_run_names_the_nearest(vlmgate: Run, first: Done) -> None:
     name = first.folder.name
     for command in ("judge", "report", "promote"):
         status, out, err = vlmgate(command, name[:-1])
-        assert (status, out) == (4, "") and err == f"vlmgate: no run '{name[:-1]}' in results; known are {name}\n"
+        assert (status, out) == (4, "")
+        assert err == f"vlmgate: no run '{name[:-1]}' in results; did you mean {name}? Known: {name}\n"
     status, _, err = vlmgate("judge", "latest", "--results", "none")
     assert status == 4 and "there is none yet: make one with `pytest benchmarks/`" in err
 

@@ -30,6 +30,7 @@ def test_blocks_measured_again_take_the_place_of_the_first():
     assert judged([first, second], "m/d", "fp32") == [first], "an arm that was not measured again keeps its blocks"
     both = Evidence(run_of(REFERENCE, INT8, timed=[first, second, third]), INT8, REFERENCE, None, roles=("look", "confirm"))
     assert both.blocks == [second, third]
+    assert judged([first, first, second], "m/d", "int8") == [first, first], "a second try that was cut short replaces nothing"
     assert judged([first], "other/d", "int8") == []
 
 

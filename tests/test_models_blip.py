@@ -39,7 +39,7 @@ def test_the_published_shapes_have_the_published_number_of_parameters(location: 
 
 
 def test_an_unknown_shape_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(VlmgateError, match="no published BLIP shape 'x/y'; known: Salesforce/blip-image-captioning-base"):
+    with pytest.raises(VlmgateError, match="unknown published BLIP shape 'x/y'; known: Salesforce/blip-image-captioning-base"):
         blip.config("x/y")
 
 

@@ -95,11 +95,11 @@ def test_only_the_chosen_cases_and_never_the_skipped(tmp_path: Path) -> None:
     put(run, tmp_path / "b")
     assert list(load_baselines(tmp_path / "b", ENVIRONMENT)) == BOTH
     with pytest.raises(
-        VlmgateError, match=r"no measured case .* matches '\*/cuda/\*'; measured are: blip/fp32/scenes, blip/int8"
+        VlmgateError, match=r"no measured case .* matches '\*/cuda/\*'; (did you mean .*\? K|k)nown: blip/fp32/scenes, blip/int8"
     ):
         put(run, tmp_path, cases=["*/fp32/*", "*/cuda/*"])
     for cases, message in (
-        (["*"], "measured are: none"),
+        (["*"], "known: none"),
         (None, "has no measured case to promote"),
         ([], "has no measured case"),
     ):
@@ -181,7 +181,7 @@ def edit(path: Path, **changes: Any) -> None:
         ({"schema": 2}, "made by a newer vlmgate: schema 2, this one reads up to 1; upgrade"),
         ({"forced": "no"}, r'at \$\.forced expected type "boolean", found "no"'),
         ({"blocks": {"speedup": [0.1, "nan"]}}, r"at \$\.blocks\.speedup\[1\] expected type"),
-        ({"settings": {"bach": 1}}, r"\$\.settings has the unknown key 'bach', known are batch"),
+        ({"settings": {"bach": 1}}, r"at \$\.settings: unknown key 'bach'; did you mean batch\? Known: "),
         ({"history": [{"run": "x"}]}, r"\$\.history\[0\] lacks the key 'commit'"),
         ({"environment": "another"}, "is of environment another, but lies in the folder of"),
         ({"case": "blip/int8/other"}, "holds the case blip/int8/other, which its path does not name"),

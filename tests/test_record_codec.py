@@ -93,7 +93,7 @@ def case(**changes: Any) -> dict[str, Any]:
     [
         (case(settings={"batch": "four"}), r"^settings\.batch: expected a whole number, found 'four'$"),
         (case(settings={"batch": True}), r"^settings\.batch: expected a whole number, found True$"),
-        (case(settings={"bach": 4}), r"^settings: unknown key 'bach', known are batch, new_tokens"),
+        (case(settings={"bach": 4}), r"^settings: unknown key 'bach'; did you mean batch\? Known: affinity, batch"),
         (case(questions=["size", "beauty"]), r"^questions\[1\]: expected one of latency, .*, energy, found 'beauty'$"),
         (case(exact={"bytes": "many"}), r"^exact\.bytes: expected a number, .*found 'many'$"),
         (case(exact={"bytes": True}), r"^exact\.bytes: expected a number"),

@@ -254,7 +254,7 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(VlmgateError, match=r"no run 'latest' in .*there is none yet: make one with"):
         find_run(tmp_path / "none", "latest")
     stored(tmp_path, "20250101T000000Z-full")
-    with pytest.raises(VlmgateError, match=r"no run '20250101T000000Z-ful' .*known are 20250101T000000Z-full"):
+    with pytest.raises(VlmgateError, match=r"no run '20250101T000000Z-ful' .*did you mean 20250101T000000Z-full\?"):
         find_run(tmp_path, "20250101T000000Z-ful")
     with pytest.raises(VlmgateError, match="does not exist"):
         read_run(tmp_path / "none")

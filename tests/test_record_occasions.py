@@ -52,6 +52,18 @@ def test_variances_are_pooled_by_their_degrees_of_freedom() -> None:
     assert found.between_sd == pytest.approx(math.sqrt((2 * 0.01 + 2 * 0.04) / 4)) and found.between_runs == 5
 
 
+def test_what_was_measured_with_earlier_settings_counts_no_more() -> None:
+    """Runs with two timed images spread more than runs with eight: they say nothing of the present ones."""
+    entries = [("r0", 9.0), ("r0", 1.0), ("r1", 0.3), ("r2", 0.3)]
+    occasions = tuple({"run": f"o{i}", "of": of, **level(mean)} for i, (of, mean) in enumerate(entries))
+    baseline = replace(promoted(5.0, 0.1, 0.1), occasions=occasions)
+    first, second, third = baseline.history
+    other = replace(baseline, history=(first, {**second, "other": ["timed_images"]}, third))
+    assert with_spread(baseline).between_runs == 5
+    assert with_spread(other).between_runs == 3
+    assert with_spread(other).between_sd == pytest.approx(0.2 / math.sqrt(2))
+
+
 def test_an_old_history_without_levels_is_no_error() -> None:
     assert with_spread(replace(promoted(0.1), history=({"run": "r0"},))).between_sd is None
 

@@ -5,15 +5,16 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from runs import CRASH, FAIL, make_run
+from runs import CRASH, FAIL, blocks, make_run
 
 from vlmgate.metrics.scores import FIELDS
 from vlmgate.record import read_run
 from vlmgate.report import csv_file, markdown, write_reports
+from vlmgate.report.rows import rows
 from vlmgate.spec import Block, CaseRecord, Environment, Estimate, Failure, Run, Settings, Verdict, VlmgateError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +78,21 @@ def test_the_python_examples_run(tmp_path: Path) -> None:
         "scene-blip/pruned/scenes: 1.000× over 6 blocks",
     ]
     assert [line.split()[0] for line in outputs[1]] == [case.id for case in make_run().cases]
+
+
+@pytest.mark.parametrize(("again", "seen"), [(6, 1.0), (5, 1.25)])
+def test_the_speed_ups_of_the_document_come_from_the_blocks_that_count(tmp_path: Path, again: int, seen: float) -> None:
+    """Blocks that confirm a fail are none of them; blocks of a second try are in place of the first ones once it is whole."""
+    run, arms = make_run(), {"fp32": 0.080, "int8-dynamic": 0.080, "pruned": 0.080, "placebo": 0.080}
+    confirm = [replace(block, role="confirm") for block in blocks("scene-blip/scenes", {**arms, "int8-dynamic": 0.040})]
+    retry = [replace(block, role="retry") for block in blocks("scene-blip/scenes", arms)]
+    run = replace(run, blocks=(*run.blocks, *confirm, *retry[:again]))
+    write_reports(run, tmp_path)
+    command = [sys.executable, "-c", examples("python")[0]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().splitlines()[0] == f"scene-blip/int8-dynamic/scenes: {seen:.3f}× over 6 blocks"
+    row = next(row for row in rows(run) if row.case == "scene-blip/int8-dynamic/scenes")
+    assert row.speed_up is not None and (row.speed_up.n, row.speed_up.centre) == (6, pytest.approx(seen))
 
 
 def test_the_jq_example_runs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from vlmgate.measure import Answer, run_job
 from vlmgate.running.against import Side, _refusal, open_side
+from vlmgate.running.cache import entries
 from vlmgate.spec import Failure, VlmgateError
 
 
@@ -37,6 +38,8 @@ def test_a_commit_of_a_project_below_the_top_of_its_repository(tmp_path: Path) -
     assert side.commit == git(root, "rev-parse", "HEAD") and side.paths[0] == str(side.root)
     assert (side.root / "file").read_text() == "then" and (root / "file").read_text() == "now"
     assert open_side("HEAD", root, tmp_path / "cache") == side  # unpacked once
+    (entry,) = entries(tmp_path / "cache")
+    assert (entry.id, entry.folder) == (f"against/{side.commit}", side.tree)
     assert not (tmp_path / "top" / ".git" / "worktrees").exists()
 
 

@@ -46,6 +46,20 @@ def test_everything_is_listed_with_size_age_and_last_use(cache: Path) -> None:
     assert entries(cache / "nowhere") == []
 
 
+def test_what_runs_against_another_side_keep_is_part_of_it(cache: Path) -> None:
+    put(cache, "against/trees/c0ffee", 250.0, 3 * KB)
+    put(cache, "against/0123/artefacts/blip/fp32-0123456789abcdef", 500.0)
+    put(cache, "against/0123/random/blip-1", 600.0)
+    assert [(entry.kind, entry.id) for entry in entries(cache) if entry.id.startswith("against/")] == [
+        ("commit", "against/c0ffee"),
+        ("artefact", "against/blip/fp32"),
+        ("checkpoint", "against/blip-1"),
+    ]
+    assert ids(keep_to_size(cache, 4 * KB)) == ["blip/fp32", "blip-1", "against/c0ffee"]
+    assert ids(clear(cache, "against/*")[0]) == ["against/blip/fp32", "against/blip-1"]
+    assert ids(entries(cache)) == ["blip/int8-dynamic", "scenes-2000-abc"]
+
+
 def test_the_least_recently_used_goes_first_and_only_as_much_as_needed(cache: Path) -> None:
     assert keep_to_size(cache, 5 * KB) == []
     assert ids(keep_to_size(cache, 2 * KB)) == ["blip/fp32", "blip-1"]

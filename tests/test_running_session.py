@@ -1,13 +1,15 @@
 """A whole run for real on a tiny model."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from sessions import CUDA, DIES, FP32, LATENCY, SLOW, Place, records, verdicts
+from sessions import CUDA, DIES, FP32, LATENCY, SECONDS, SLOW, Made, Place, records, verdicts
 
 from vlmgate.record import read_run
 from vlmgate.record.raw import NO_BLOCK, Call, read_raw
-from vlmgate.spec import Outcome, Run
+from vlmgate.spec import Outcome, Run, VlmgateError
 from vlmgate.stats import block_value
 
 
@@ -105,3 +107,27 @@ def raw_run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run
     run = place.session({SLOW: (LATENCY,), DIES: (LATENCY,)}, blocks=2, folder=folder)
     run.measure()
     return read_run(folder), read_raw(folder)
+
+
+def test_what_was_measured_is_kept_however_it_ends(place: Place, made: Callable[..., Made], tmp_path: Path) -> None:
+    answers, kept = made(SECONDS), []
+    session = place.session({SLOW: (LATENCY,)}, blocks=6)
+    assert session.measure_into(tmp_path, lambda *what: kept.append(what)) == kept[0][1]
+    assert (kept[0][0].status, kept[0][0].name) == ("complete", kept[0][1].name) and len(kept[0][0].verdicts) == 1
+
+    def stop() -> None:
+        if len(answers.workers) > 8:
+            raise KeyboardInterrupt
+
+    answers.pass_time = stop
+    with pytest.raises(KeyboardInterrupt):
+        place.session({SLOW: (LATENCY,)}, blocks=6).measure_into(tmp_path, lambda *what: kept.append(what))
+    run, folder = kept[1]
+    assert (run.status, len(run.blocks)) == ("interrupted", 2) and read_run(folder).blocks == run.blocks
+
+
+def test_a_folder_with_nothing_in_it_is_removed(place: Place, tmp_path: Path) -> None:
+    session = place.session({SLOW: (LATENCY,)}, against="nowhere")
+    with pytest.raises(VlmgateError, match="--against nowhere"):
+        session.measure_into(tmp_path, lambda run, folder: pytest.fail("there is nothing to keep"))
+    assert not list(tmp_path.iterdir())

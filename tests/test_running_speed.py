@@ -1,11 +1,15 @@
 """Which blocks are measured, with answers made up: looks, failures, the time budget."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from jobs import ROOT
 from sessions import CUDA, DIES, LATENCY, MEMORY, SECONDS, SIZE, SLOW, Made, Place, arms, records, verdicts
 
+from vlmgate.record import read_run, write_run
+from vlmgate.record.raw import write_raw
 from vlmgate.running import Options, Session
 from vlmgate.running.group import seed_of
 from vlmgate.spec import Outcome
@@ -163,7 +167,32 @@ def test_the_blocks_of_a_contaminated_group_are_measured_once_more(place: Place,
     assert arms(run) == arms(run, "retry") == {"fp32": 6, "placebo": 6, "dies": 6}
     done = run.finish("again")
     assert verdicts(done, DIES)["time_per_caption"].outcome is Outcome.PASS  # by the new blocks
-    assert done.notes == ("tiny/scenes: the placebo moved in the first 6 blocks; they were measured once more",)
+    assert done.notes == ("tiny/scenes: the placebo moved in the first 6 blocks, so they are measured once more",)
+
+
+def test_a_second_try_that_is_cut_short_replaces_nothing_until_it_is_whole(
+    place: Place, made: Callable[..., Made], tmp_path: Path
+) -> None:
+    answers = made(SECONDS)
+    answers.shift = lambda arm, seed: 1.5 if arm == "placebo" and seed < seed_of(0, "confirm") else 1.0
+    run = place.session({DIES: (LATENCY,)}, floor=1.0, time_budget=95.0)
+    Ticking(run, answers, 10.0)
+    run.measure_into(tmp_path, lambda cut, folder: write_run(cut, folder))
+    assert (arms(run)["dies"], arms(run, "retry")["dies"]) == (6, 3)
+    assert run.notes[1].endswith("the time budget of 95 s ended after 3 of 6 blocks of the second try; the first ones count")
+    (folder,) = tmp_path.iterdir()
+    found = verdicts(read_run(folder), DIES)["time_per_caption"]
+    assert found.outcome is Outcome.UNRESOLVED and found.contaminated and found.estimate and found.estimate.n == 6
+    answers.pass_time = lambda: None
+    again = place.session({DIES: (LATENCY,)}, floor=1.0, resume=folder / "run.json")
+    again.measure()
+    assert (arms(again)["dies"], arms(again, "retry")["dies"]) == (6, 6)
+    assert verdicts(again.finish("again"), DIES)["time_per_caption"].outcome is Outcome.PASS
+    write_raw(again.calls, tmp_path)
+    once_more = place.session({DIES: (LATENCY,)}, floor=1.0, resume=write_run(again.run("again"), tmp_path))
+    once_more.options = replace(once_more.options, blocks=8)
+    once_more.measure()
+    assert (arms(once_more)["dies"], arms(once_more, "retry")["dies"]) == (6, 8), "the new ones go on, not those they replaced"
 
 
 def test_a_group_that_stays_contaminated_is_not_tried_a_third_time(place: Place, made: Callable[..., Made]) -> None:

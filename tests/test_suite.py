@@ -215,7 +215,7 @@ def test_a_tier_may_hold_a_case_of_another_tier_with_other_settings(suite: Suite
 
 
 def test_an_unknown_tier_is_refused_with_the_known_ones(suite: Suite) -> None:
-    with pytest.raises(VlmgateError, match=r"suite\.yaml: unknown tier 'smoek', known: full, smoke; the nearest is 'smoke'"):
+    with pytest.raises(VlmgateError, match=r"suite\.yaml: unknown tier 'smoek'; did you mean smoke\? Known: full, smoke"):
         suite.tier("smoek")
 
 
@@ -243,26 +243,26 @@ WRONG = {
     "model": (
         changed("[scene-blip]", "[scene-blop]"),
         11,
-        ["models[0]", "'scene-blop'", "blip-base, scene-blip", "nearest is 'scene-blip'"],
+        ["models[0]", "'scene-blop'", "blip-base, scene-blip", "did you mean scene-blip?"],
     ),
-    "variant": (changed("[fp32, bf16]", "[fp32, bf61]"), 16, ["variants[1]", "'bf61'", "pruned", "nearest is 'bf16'"]),
-    "dataset": (changed("[scenes]", "[scene]"), 13, ["datasets[0]", "'scene'", "awkward, scenes", "nearest is 'scenes'"]),
+    "variant": (changed("[fp32, bf16]", "[fp32, bf61]"), 16, ["variants[1]", "'bf61'", "pruned", "did you mean bf16?"]),
+    "dataset": (changed("[scenes]", "[scene]"), 13, ["datasets[0]", "'scene'", "awkward, scenes", "did you mean scenes?"]),
     "line break": (changed("[scenes]", '["sce\\nnes"]'), 13, ["'sce nes'"]),
     "endless name": (changed("[scenes]", f"[{'x' * 5000}]"), 13, ["datasets[0]", "unknown dataset"]),
     "no images": (changed("scenes:40", "scenes:0"), 17, ["datasets[0]", "scenes:N", "'scenes:0'"]),
     "no number": (changed("scenes:40", "scenes:many"), 17, ["datasets[0]", "scenes:N", "'scenes:many'"]),
-    "unknown with a number": (changed("scenes:40", "seens:40"), 17, ["unknown dataset 'seens:40'", "nearest is 'scenes'"]),
+    "unknown with a number": (changed("scenes:40", "seens:40"), 17, ["unknown dataset 'seens:40'", "did you mean scenes?"]),
     "metric": (
         changed("metric: cider", "metric: cidre"),
         30,
-        ["thresholds[3].metric", "'cidre'", "sparsity", "nearest is 'cider'"],
+        ["thresholds[3].metric", "'cidre'", "sparsity", "did you mean cider?"],
     ),
-    "override of no variant": (changed("  pruned: {l1", "  prooned: {l1"), 5, ["variants.prooned", "nearest is 'pruned'"]),
-    "override of no step": (changed("{l1: {am", "{l2: {am"), 5, ["variants.pruned.l2", "int8_dynamic, l1", "nearest is 'l1'"]),
+    "override of no variant": (changed("  pruned: {l1", "  prooned: {l1"), 5, ["variants.prooned", "did you mean pruned?"]),
+    "override of no step": (changed("{l1: {am", "{l2: {am"), 5, ["variants.pruned.l2", "int8_dynamic, l1", "did you mean l1?"]),
     "override of no parameter": (
         changed("amount: 0.3", "amuont: 0.3"),
         5,
-        ["variants.pruned.l1.amuont", "scope", "nearest is 'amount'"],
+        ["variants.pruned.l1.amuont", "scope", "did you mean amount?"],
     ),
     "override of the reference": (changed("pruned: {l1", "fp32: {l1"), 5, ["unknown step 'l1'", "known: none"]),
     "override of another type": (changed("amount: 0.3", "amount: some"), 5, ["variants.pruned.l1.amount", "like 0.2", "'some'"]),

@@ -43,5 +43,5 @@ def test_without_a_compiler_it_is_left_out(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_unknown_backend_is_an_error() -> None:
-    with pytest.raises(VlmgateError, match=r"^compiled: unknown backend 'gcc'; torch has .*inductor"):
+    with pytest.raises(VlmgateError, match=r"^compiled: unknown backend 'gcc'; known: .*inductor"):
         compiled.apply(torch.nn.Linear(1, 1), [], {"backend": "gcc", "dynamic": True})

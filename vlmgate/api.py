@@ -17,13 +17,13 @@ from vlmgate.datasets import DATASETS
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.models.source import with_source
-from vlmgate.record import find_run, fingerprint, load_baselines, new_run_folder, read_run
+from vlmgate.record import find_run, fingerprint, load_baselines, read_run
 from vlmgate.report import card, write_reports
 from vlmgate.running import Options, Session, cache_folder
 from vlmgate.running.exporting import copy_out, prepare_one, read_json
-from vlmgate.spec import Model, Question, Run, Variant, VlmgateError
+from vlmgate.spec import Question, Run, VlmgateError
+from vlmgate.spec.names import known, suggested
 from vlmgate.suite import Suite, load_suite
-from vlmgate.suite.document import unknown
 from vlmgate.variants import VARIANTS
 from vlmgate.variants.artefact import CARD
 
@@ -70,8 +70,8 @@ def prepare(
     """
     path, opened = _suite_or_registries(suite)
     models, variants = (opened.models, opened.variants) if opened else (MODELS, VARIANTS)
-    found: Model = _known(models, model, "model")
-    chosen: Variant = _known(variants, variant, "variant")
+    found = known(models, model, "model")
+    chosen = known(variants, variant, "variant")
     plugins = opened.plugins if opened else ()
     source = with_source(found, model_source, str(model_path) if model_path else None)
     return load(prepare_one(source, chosen, path.resolve().parent.parent, plugins, threads), plugins=plugins, threads=threads)
@@ -112,34 +112,17 @@ def run(
     selected = {case.id: tuple(q for q in case.questions if q in asked) for case in chosen.cases if fnmatchcase(case.id, cases)}
     selected = {case: of for case, of in selected.items() if of}
     if not selected:
-        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; its cases: {_ids(chosen.cases)}")
+        ids = [case.id for case in chosen.cases]
+        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; {suggested(cases, ids)}")
     results = Path(results or root / "results")
     if options.get("resume"):
         options["resume"] = find_run(results, str(options["resume"]))
-    folder = new_run_folder(results, tier)
-    session = Session(opened, chosen, selected, Options(root, cache_folder(), folder=folder, **options), {}, progress)
+    session = Session(opened, chosen, selected, Options(root, cache_folder(), **options), {}, progress)
     session.baselines = load_baselines(Path(baselines or root / "baselines"), session.environment)
-    try:
-        session.measure()
-    finally:
-        if session.records:
-            write_reports(session.finish(folder.name), folder)
-        else:
-            folder.rmdir()
-    return read_run(folder)
-
-
-def _ids(cases: Sequence[Any]) -> str:
-    return ", ".join(case.id for case in cases)
+    return read_run(session.measure_into(results, write_reports))
 
 
 def _suite_or_registries(suite: str | Path | None) -> tuple[Path, Suite | None]:
     """The suite's path, and the suite; without a file and without one asked for, None: the built-in names."""
     path = Path(suite or DEFAULT_SUITE)
     return path, load_suite(path, MODELS, VARIANTS, DATASETS, METRICS) if suite or path.exists() else None
-
-
-def _known(table: Mapping[str, Any], name: str, kind: str) -> Any:
-    if name not in table:
-        raise VlmgateError(unknown(kind, name, table))
-    return table[name]

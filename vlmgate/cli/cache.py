@@ -1,4 +1,4 @@
-"""`vlmgate cache`: what is kept of prepared artefacts, checkpoints and rendered scenes, and clearing it."""
+"""`vlmgate cache`: what is kept of prepared artefacts, checkpoints, rendered scenes and unpacked commits, and clearing it."""
 
 import argparse
 
@@ -8,6 +8,7 @@ from vlmgate.cli.common import PASSED, Command
 from vlmgate.running.cache import Entry, ago, clear, entries, in_use, size_limit
 from vlmgate.running.options import cache_folder
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import suggested
 
 
 def show_cache(options: argparse.Namespace) -> int:
@@ -17,17 +18,7 @@ def show_cache(options: argparse.Namespace) -> int:
 
 def _show() -> int:
     found = entries(cache_folder())
-    rows = [
-        [
-            each.kind,
-            each.name,
-            each.variant,
-            f"{each.size / 1e6:.1f}",
-            ago(each.made),
-            "in use" if in_use(each) else ago(each.used),
-        ]
-        for each in reversed(found)
-    ]
+    rows = [_row(each) for each in reversed(found)]
     if rows:
         print(tabulate(rows, headers=["kind", "name", "variant", "size [MB]", "age", "last use"], disable_numparse=True))
         print()
@@ -44,8 +35,8 @@ def _row(each: Entry) -> list[str]:
 def _clear(pattern: str) -> int:
     removed, kept = clear(cache_folder(), pattern)
     if not removed and not kept and pattern != "*":
-        known = ", ".join(dict.fromkeys(each.id for each in entries(cache_folder()))) or "nothing"
-        raise VlmgateError(f"nothing in {cache_folder()} matches {pattern!r}; there is: {known}")
+        there = suggested(pattern, {each.id for each in entries(cache_folder())})
+        raise VlmgateError(f"nothing in {cache_folder()} matches {pattern!r}; {there}")
     for each in kept:
         print(f"{each.id} is in use by a run and was kept")
     print(f"cleared {len(removed)} of {len(removed) + len(kept)}, {sum(each.size for each in removed) / 1e6:.1f} MB")

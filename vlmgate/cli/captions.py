@@ -9,12 +9,13 @@ from statistics import median
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import PASSED, Command, count, known, missing, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, count, missing, open_suite, root_of
 from vlmgate.datasets.images import open_image
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
 from vlmgate.running import cache_folder
 from vlmgate.spec import Variant
+from vlmgate.spec.names import known
 from vlmgate.stats import block_value
 from vlmgate.suite import Suite
 

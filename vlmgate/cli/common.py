@@ -12,9 +12,8 @@ from vlmgate.judge import exits
 from vlmgate.measure import answer_of, run_job
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
-from vlmgate.spec import Variant, VlmgateError
+from vlmgate.spec import Variant
 from vlmgate.suite import Suite, load_suite
-from vlmgate.suite.document import unknown
 from vlmgate.variants import VARIANTS
 
 Command = Callable[[str, Any, str], argparse.ArgumentParser]  # name, function of the options, words → its parser
@@ -38,13 +37,6 @@ def root_of(options: argparse.Namespace) -> Path:
 def baselines_of(options: argparse.Namespace) -> Path:
     """The folder of promoted baselines."""
     return options.baselines or root_of(options) / "baselines"
-
-
-def known(table: Any, name: str, kind: str) -> Any:
-    """What ``table`` holds under ``name``; an error with the known names if there is nothing."""
-    if name not in table:
-        raise VlmgateError(unknown(kind, name, table))
-    return table[name]
 
 
 def missing(suite: Suite, variants: list[Variant]) -> dict[str, str]:

@@ -3,11 +3,12 @@
 import argparse
 from pathlib import Path
 
-from vlmgate.cli.common import PASSED, Command, count, known, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, count, open_suite, root_of
 from vlmgate.models.source import with_source
 from vlmgate.record import find_run, fingerprint, read_run
 from vlmgate.report import card
 from vlmgate.running.exporting import copy_out, prepare_one, read_json
+from vlmgate.spec.names import known
 from vlmgate.variants.artefact import CARD
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import PASSED, Command, count, known, missing, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, count, missing, open_suite, root_of
 from vlmgate.datasets import load_dataset
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
 from vlmgate.running import cache_folder
 from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.spec.names import known
 from vlmgate.suite import Suite
 
 NEW_TOKENS = 16

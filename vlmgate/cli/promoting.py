@@ -30,9 +30,7 @@ def _topped_up(options: argparse.Namespace, path: Path) -> Run:
     suite, root = open_suite(options), root_of(options)
     baselines = load_baselines(baselines_of(options), read_run(path).environment)
     settings = Options(root=root, cache=cache_folder())
-    run, folder = top_up(path, suite, settings, options.results, options.cases, baselines, _tell)
-    write_reports(run, folder)
-    return run
+    return read_run(top_up(path, suite, settings, options.results, options.cases, baselines, write_reports, _tell))
 
 
 def _tell(line: str) -> None:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from vlmgate.cli.common import FAILED, PASSED, Command, count, known, open_suite, root_of
+from vlmgate.cli.common import FAILED, PASSED, Command, count, open_suite, root_of
 from vlmgate.record.files import atomic_write
 from vlmgate.running import Options, cache_folder
 from vlmgate.selftest import Bank, read_bank, record_blocks
@@ -16,6 +16,7 @@ from vlmgate.selftest.quick import checks_table, outcomes_of, read_log, repeated
 from vlmgate.selftest.recording import Subject
 from vlmgate.selftest.tables import Table, render
 from vlmgate.spec import Question, VlmgateError
+from vlmgate.spec.names import known
 
 BLOCKS = 150
 RUNS = 500

@@ -7,10 +7,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import PASSED, Command, known, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, open_suite, root_of
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
 from vlmgate.spec import Model, Source, VlmgateError
+from vlmgate.spec.names import known
 
 REFERENCE = "fp32"
 

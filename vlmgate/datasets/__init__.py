@@ -1,11 +1,11 @@
 """The datasets by name: folders under fixtures/, scenes rendered on demand, and any folder in COCO captions layout."""
 
-import difflib
 import re
 from pathlib import Path
 
 from vlmgate.datasets.coco import load_coco
 from vlmgate.spec import Dataset, VlmgateError
+from vlmgate.spec.names import unknown
 
 # A name without a number is the folder fixtures/NAME: a new one needs that folder and a line here.
 DATASETS: dict[str, str] = {
@@ -37,10 +37,4 @@ def load_dataset(name: str, root: Path, cache: Path, limit: int | None = None) -
     for folder in (root / Path(name).expanduser(), Path(name).expanduser()):
         if name and folder.is_dir():
             return load_coco(folder, name, limit)
-    raise VlmgateError(_unknown(name))
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, DATASETS, n=1)
-    guess = f' did you mean "{near[0]}"?' if near else ""
-    return f'Unknown dataset "{name}";{guess} Known: {", ".join(DATASETS)}, or the path of a folder with captions.json.'
+    raise VlmgateError(f"{unknown('dataset', name, DATASETS)}; or give the path of a folder with captions.json")

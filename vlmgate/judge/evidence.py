@@ -31,7 +31,7 @@ class Evidence:
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks of this case that count: those of the looks, or where there are any those that replace contaminated ones."""
+        """The blocks of this case that count: those of the looks, or those that replace contaminated ones."""
         group, variant = group_of(self.record), self.record.variant
         return [block for role in self.roles for block in judged(self.run.blocks, group, variant, role)]
 
@@ -52,10 +52,13 @@ def group_of(record: CaseRecord) -> str:
 
 
 def judged(blocks: Sequence[Block], group: str, variant: str, role: str = "look") -> list[Block]:
-    """The blocks of a group in which ``variant`` ran: of the looks (if measured again, the new ones), or the confirming ones."""
+    """The blocks of a group in which ``variant`` ran: of the looks, or where all of them were measured once more the new ones; or
+    the confirming ones. A second try that was cut short replaces nothing: fewer blocks would count than were measured."""
     mine = [block for block in blocks if block.model == group and variant in block.times]
     by_role = {each: [block for block in mine if block.role == each] for each in ("look", "retry", "confirm")}
-    return by_role["confirm"] if role == "confirm" else by_role["retry"] or by_role["look"]
+    if role == "confirm":
+        return by_role["confirm"]
+    return by_role["retry"] if len(by_role["retry"]) >= len(by_role["look"]) else by_role["look"]
 
 
 def speed_values(blocks: Sequence[Block], variant: str, reference: str | None) -> tuple[float, ...]:

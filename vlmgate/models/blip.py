@@ -12,6 +12,7 @@ from vlmgate.models import blip_graph
 from vlmgate.models.decoding import arguments
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 # Shapes of the published checkpoints: https://huggingface.co/Salesforce/blip-image-captioning-base (and -large), config.json.
 SHAPES: dict[str, dict[str, dict[str, int]]] = {
@@ -37,7 +38,7 @@ def config(location: str) -> BlipConfig:
         VlmgateError: ``location`` is not in SHAPES.
     """
     if location not in SHAPES:
-        raise VlmgateError(f"no published BLIP shape {location!r}; known: {', '.join(SHAPES)}")
+        raise VlmgateError(unknown("published BLIP shape", location, SHAPES))
     shape = SHAPES[location]
     vision = shape["vision"] | {"image_size": 384, "patch_size": 16, "initializer_range": INITIALIZER_RANGE}
     return BlipConfig(

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from vlmgate.judge import absent
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.models.source import with_source
-from vlmgate.record import find_run, fingerprint, load_baselines, new_run_folder
+from vlmgate.record import find_run, fingerprint, load_baselines
 from vlmgate.report import write_reports
 from vlmgate.running import Options, Session, cache_folder, most_threads
 from vlmgate.spec import Question, Run, Source, VlmgateError
+from vlmgate.spec.names import unknown
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
 
@@ -45,8 +45,10 @@ class State:
     def suite(self) -> Suite:
         option = self.config.getoption
         own = dict(part.split("=", 1) for part in option("vlmgate_model_path") if "=" in part)
-        if odd := [part for part in option("vlmgate_model_path") if "=" not in part] + sorted(own.keys() - MODELS.keys()):
+        if odd := [part for part in option("vlmgate_model_path") if "=" not in part]:
             raise VlmgateError(f"--model-path {odd[0]}: expected NAME=DIR with NAME one of {', '.join(MODELS)}")
+        if odd := sorted(own.keys() - MODELS.keys()):
+            raise VlmgateError(f"--model-path: {unknown('model', odd[0], MODELS)}")
         source = option("vlmgate_model_source")
         if source == Source.LOCAL and own:
             source = None  # models without a folder keep their own weights
@@ -96,17 +98,14 @@ class State:
         session.absent = {case: questions for case, questions in asked.items() if questions}
         everything = [*((case.id, case.questions) for case in tier.cases), *self.absent.items()]
         session.whole = all(set(questions) <= self.items.get(case, set()) for case, questions in everything)
-        self.folder = new_run_folder(results, tier.name)  # when nothing more can be wrong with what was given
-        session.options = replace(options, folder=self.folder)
         try:
-            session.measure()
+            session.measure_into(results, self._keep)
         finally:
             self._end_live()
-            if session.records or session.absent:
-                self.run = session.finish(self.folder.name)
-                write_reports(self.run, self.folder)
-            else:  # stopped before there was anything to write down, such as by a dataset that is missing
-                self.folder.rmdir()
+
+    def _keep(self, run: Run, folder: Path) -> None:
+        self.run, self.folder = run, folder
+        write_reports(run, folder)
 
     @property
     def baselines(self) -> Path:

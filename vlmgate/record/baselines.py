@@ -19,6 +19,7 @@ from vlmgate.record.files import TEMPORARY, locked, read_as, safe_name, write_to
 from vlmgate.record.fitness import other_than, unfit, unlike
 from vlmgate.record.occasions import levels, with_occasion, with_spread
 from vlmgate.spec import Baseline, CaseRecord, Environment, Run, VlmgateError
+from vlmgate.spec.names import suggested
 
 ENVIRONMENT_FILE = "environment.json"
 LOCK_FILE = ".promote.lock"
@@ -133,8 +134,8 @@ def chosen(run: Run, patterns: Sequence[str] | None) -> list[CaseRecord]:
     measured = [record for record in run.cases if not record.skip]
     for pattern in patterns or ():
         if not any(fnmatchcase(record.id, pattern) for record in measured):
-            known = ", ".join(record.id for record in measured) or "none"
-            raise VlmgateError(f"no measured case of run {run.name} matches {pattern!r}; measured are: {known}")
+            known = suggested(pattern, [record.id for record in measured])
+            raise VlmgateError(f"no measured case of run {run.name} matches {pattern!r}; {known}")
     fitting = [r for r in measured if patterns is None or any(fnmatchcase(r.id, pattern) for pattern in patterns)]
     if not fitting:
         raise VlmgateError(f"run {run.name} has no measured case to promote; run the suite first, or give other --cases")
@@ -249,8 +250,8 @@ def find_environment(root: Path, which: str) -> Environment:
         for folder in (start, *start.parents)[:4]:  # a case's file lies three folders below
             if start.exists() and (folder / ENVIRONMENT_FILE).is_file():
                 return _read_environment(folder / ENVIRONMENT_FILE)
-    known = ", ".join(path.parent.name for path in sorted(root.glob(f"*/{ENVIRONMENT_FILE}"))) or "none"
-    raise VlmgateError(f"no stored environment {which!r} in {root}; known are: {known}")
+    known = suggested(which, [path.parent.name for path in root.glob(f"*/{ENVIRONMENT_FILE}")])
+    raise VlmgateError(f"no stored environment {which!r} in {root}; {known}")
 
 
 def _read_baseline(root: Path, path: Path, environment: str) -> Baseline:

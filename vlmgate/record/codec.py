@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 T = TypeVar("T")
 NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -109,8 +110,8 @@ def _decode(hint: Any, value: Any, path: str) -> Any:
 
 def _decode_dataclass(cls: type, data: dict[str, Any], path: str) -> Any:
     hints = _hints(cls)
-    if unknown := sorted(data.keys() - hints.keys()):
-        raise VlmgateError(f"{path or 'the top level'}: unknown key {unknown[0]!r}, known are {', '.join(hints)}")
+    if odd := sorted(data.keys() - hints.keys()):
+        raise VlmgateError(f"{path or 'the top level'}: {unknown('key', odd[0], hints)}")
     if missing := sorted(_required(cls) - data.keys()):
         raise VlmgateError(f"{path or 'the top level'}: the key {missing[0]!r} is missing")
     return cls(**{name: _decode(hints[name], value, _join(path, name)) for name, value in data.items()})

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 SCHEMA_VERSION = 1  # of run.json and of the files under baselines/
 
@@ -127,8 +128,7 @@ def _sentence(error: ValidationError) -> str:
         return f"{where} lacks the key {missing!r}"
     if rule == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-        unknown = next(name for name in error.instance if name not in known)
-        return f"{where} has the unknown key {unknown!r}, known are {', '.join(known)}"
+        return f"at {where}: {unknown('key', next(name for name in error.instance if name not in known), known)}"
     return f"at {where} expected {rule} {_short(value, 100)}, found {_short(error.instance)}"
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from vlmgate.record.codec import from_json, to_json
 from vlmgate.record.document import SCHEMA_VERSION, check, layout, read_document
 from vlmgate.spec import Run, VlmgateError
+from vlmgate.spec.names import suggested
 
 T = TypeVar("T")
 RUN_FILE = "run.json"
@@ -200,8 +201,8 @@ def find_run(results: Path, which: str) -> Path:
         if (path / RUN_FILE).is_file():
             return path / RUN_FILE
     names = [path.parent.name for path in known]
-    near = get_close_matches(which, names, n=3) or names[-3:]
-    have = f"known are {', '.join(near)}" if near else "there is none yet: make one with `pytest benchmarks/`"
+    near = get_close_matches(which, names, n=3) or names[-3:]  # there may be hundreds
+    have = suggested(which, near) if near else "there is none yet: make one with `pytest benchmarks/`"
     raise VlmgateError(f"no run {which!r} in {results}; {have}")
 
 

@@ -33,15 +33,15 @@ def with_spread(baseline: Baseline) -> Baseline:
     """The baseline with the spread between runs that its promotions and occasions show.
 
     Runs are compared only with those of the same promotion, between which nothing was changed; the variances of several
-    promotions are pooled by their degrees of freedom. ``between_runs`` is those degrees and one.
+    promotions are pooled by their degrees of freedom. ``between_runs`` is those degrees and one. What was measured with
+    earlier settings or images counts no more.
     """
     eras: dict[str, list[tuple[float, float | None, int]]] = {}
-    for entry in baseline.history:
-        if not entry.get("forced") and (level := _level(entry)):
-            eras[str(entry["run"])] = [level]
+    for entry in _as_now(baseline.history):
+        eras[str(entry["run"])] = [level] if not entry.get("forced") and (level := _level(entry)) else []
     for entry in baseline.occasions:
-        if level := _level(entry):
-            eras.setdefault(str(entry["of"]), []).append(level)
+        if (level := _level(entry)) and (era := eras.get(str(entry["of"]))) is not None:
+            era.append(level)
     try:
         spreads = [spread for runs in eras.values() if (spread := between_runs(runs))]
     except ValueError as error:  # a level edited into nonsense
@@ -51,6 +51,12 @@ def with_spread(baseline: Baseline) -> Baseline:
         return replace(baseline, between_sd=None, between_runs=0)
     pooled = sum(spread.df * spread.sd**2 for spread in spreads) / df
     return replace(baseline, between_sd=pooled**0.5, between_runs=round(df) + 1)
+
+
+def _as_now(history: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """The promotions since settings or images (``other``) last changed."""
+    changed = [place for place, entry in enumerate(history) if entry.get("other")]
+    return history[changed[-1] :] if changed else history
 
 
 def _level(entry: Mapping[str, Any]) -> tuple[float, float | None, int] | None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from vlmgate import measure
 from vlmgate.measure import Answer, run_job
 from vlmgate.models import MODELS
 from vlmgate.protocol import VERSION
+from vlmgate.running.cache import AGAINST
 from vlmgate.spec import Case, Model, Source, Step, Variant, VlmgateError
 from vlmgate.suite import Suite
 
@@ -32,6 +34,7 @@ class Side:
     paths: tuple[str, ...]  # searched for modules before all others
     root: Path  # of the repository, fixtures and suite file on that side
     commit: str = ""
+    tree: Path | None = None  # where the cache has the files of the commit
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,9 @@ def open_side(which: str, root: Path, cache: Path) -> Side:
             "in a shallow clone fetch the commit first"
         )
     top = Path(_git(root, "rev-parse", "--show-toplevel").decode().strip())
-    tree = _unpacked(top, commit, cache.resolve() / "against" / "trees" / commit)
+    tree = _unpacked(top, commit, cache.resolve() / AGAINST / "trees" / commit)
     there = tree / root.resolve().relative_to(top.resolve())
-    return Side(which, sys.executable, (str(there), str(PACKAGE)), there, commit)
+    return Side(which, sys.executable, (str(there), str(PACKAGE)), there, commit, tree)
 
 
 def _python(path: Path) -> Path | None:
@@ -93,14 +96,14 @@ def _unpacked(top: Path, commit: str, folder: Path) -> Path:
     data = _git(top, "archive", "--format=tar", commit)
     if not data:
         raise VlmgateError(f"git cannot unpack commit {commit}; fetch it whole first")
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             archive.extractall(partial, filter="data")
         partial.replace(folder)
     except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
         raise VlmgateError(f"cannot unpack commit {commit} to {folder}: {error.strerror or error}; make room") from error
     return folder
 

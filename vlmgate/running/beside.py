@@ -8,6 +8,7 @@ from typing import Any
 
 from vlmgate.judge.evidence import PLACEBO
 from vlmgate.running.against import Declared, Side, ask, open_side, there
+from vlmgate.running.cache import AGAINST
 from vlmgate.running.group import Group, block_of
 from vlmgate.running.preparing import prepare
 from vlmgate.running.quality import caption
@@ -23,6 +24,7 @@ class Beside:
         """Find the side and ask what it declares. Raises VlmgateError before anything is measured."""
         options = session.options
         self.session, self.side = session, open_side(which, options.root, options.cache)
+        session.hold.add([self.side.tree] if self.side.tree else [])
         session.progress(f"asking {which} what it declares")
         self.declared: Declared = ask(self.side, session.suite, session.tier.name, options.root)
         self.state = _state(session, self.side, self.declared)
@@ -76,14 +78,16 @@ class Beside:
 
 
 def _state(session: State, side: Side, declared: Declared) -> State:
-    cache = session.options.cache.resolve() / "against" / declared.key
+    cache = session.options.cache.resolve() / AGAINST / declared.key
     options = replace(session.options, root=side.root, cache=cache, folder=None, python=side.python, paths=side.paths)
     suite = replace(session.suite, plugins=declared.plugins)
 
     def tell(line: str) -> None:
         session.progress(f"{side.label}: {line}")
 
-    return State(suite, session.tier, session.selected, options, {}, tell)
+    state = State(suite, session.tier, session.selected, options, {}, tell)
+    state.hold = session.hold  # what is held for either side is let go when the run ends
+    return state
 
 
 def _with_whole_paths(dataset: Dataset) -> Dataset:

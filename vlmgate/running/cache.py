@@ -1,4 +1,4 @@
-"""The cache of prepared artefacts, built checkpoints and rendered scenes: listed, held while in use, cleared, kept to a size.
+"""The cache: artefacts, built checkpoints, rendered scenes, unpacked commits; listed, held while in use, cleared, kept to a size.
 
 The time of a folder's last use is its own modification time, which `hold` sets; its age is that of its oldest file. A folder
 in use is locked (flock, shared) by the process that uses it, so that the lock goes with the process, however it ends.
@@ -18,7 +18,11 @@ from vlmgate.spec import VlmgateError
 
 DEFAULT_SIZE = 20e9  # bytes
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
-PATTERNS = {"artefact": "artefacts/*/*", "checkpoint": "random/*", "images": "scenes-*"}
+AGAINST = "against"  # folder of what runs with --against keep: commits, and a folder for each other side
+PATTERNS = (
+    *(("artefact", "artefacts/*/*"), ("checkpoint", "random/*"), ("images", "scenes-*")),
+    *(("commit", f"{AGAINST}/trees/*"), ("artefact", f"{AGAINST}/*/artefacts/*/*"), ("checkpoint", f"{AGAINST}/*/random/*")),
+)
 KEY = re.compile(r"-[0-9a-f]{16}$")  # at the end of an artefact's folder
 PARTIAL = re.compile(r"\.(\d+)\.partial$")
 
@@ -27,8 +31,8 @@ PARTIAL = re.compile(r"\.(\d+)\.partial$")
 class Entry:
     """One folder of the cache. Times are seconds since the epoch."""
 
-    kind: str  # artefact, checkpoint or images
-    name: str  # of the model, or of the image set
+    kind: str  # artefact, checkpoint, images or commit
+    name: str  # of the model, the image set or the commit; what the other side of a run with --against made is against/NAME
     variant: str  # of an artefact, else empty
     folder: Path
     size: int  # bytes
@@ -37,27 +41,27 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """What ``--clear PATTERN`` is held against: ``blip-base/int8-dynamic``, ``blip-base-1``, ``scenes-2000-…``."""
+        """What ``--clear PATTERN`` is held against: ``blip-base/int8-dynamic``, ``blip-base-1``, ``against/blip-base-1``."""
         return f"{self.name}/{self.variant}" if self.variant else self.name
 
 
 def entries(cache: Path) -> list[Entry]:
     """Everything whole in the cache, the least recently used first."""
     found = []
-    for kind, pattern in PATTERNS.items():
+    for kind, pattern in PATTERNS:
         for folder in cache.glob(pattern):
             if folder.is_dir() and not PARTIAL.search(folder.name):
                 with suppress(FileNotFoundError):  # another process has just cleared it
-                    found.append(_entry(kind, folder))
+                    found.append(_entry(kind, folder, f"{AGAINST}/" if pattern.startswith(AGAINST) else ""))
     return sorted(found, key=lambda entry: (entry.used, entry.id))
 
 
-def _entry(kind: str, folder: Path) -> Entry:
+def _entry(kind: str, folder: Path, side: str) -> Entry:
     used = folder.stat().st_mtime
     files = [file.stat() for file in folder.rglob("*") if file.is_file()]
     name, variant = (folder.parent.name, KEY.sub("", folder.name)) if kind == "artefact" else (folder.name, "")
     made = min((file.st_mtime for file in files), default=used)
-    return Entry(kind, name, variant, folder, sum(file.st_size for file in files), made, used)
+    return Entry(kind, side + name, variant, folder, sum(file.st_size for file in files), made, used)
 
 
 class Hold:
@@ -167,7 +171,7 @@ def _sweep(cache: Path) -> None:
 
 
 def _partial(cache: Path) -> Iterator[Path]:
-    for pattern in PATTERNS.values():
+    for _, pattern in PATTERNS:
         yield from (folder for folder in cache.glob(pattern) if PARTIAL.search(folder.name))
 
 

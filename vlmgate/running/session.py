@@ -1,7 +1,10 @@
 """The loop: prepare, caption, weigh, time a look, judge it, go on with what is undecided; always ends in a Run."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+from vlmgate.record import new_run_folder
 from vlmgate.running.beside import Beside
 from vlmgate.running.clock import PREPARING
 from vlmgate.running.group import Group
@@ -40,6 +43,23 @@ class Session(State):
         self.hold.release()
         verdicts = self.judge(self.run(name))
         return replace(self.run(name), verdicts=verdicts)
+
+    def measure_into(self, results: Path, keep: Callable[[Run, Path], object]) -> Path:
+        """Measure into a new folder under ``results``, which is returned.
+
+        However this ends, ``keep`` gets the run so far, judged, and the folder, to write it down. Where nothing was measured, the
+        folder is removed.
+        """
+        folder = new_run_folder(results, self.tier.name)
+        self.options = replace(self.options, folder=folder)
+        try:
+            self.measure()
+        finally:
+            if self.records or self.absent:
+                keep(self.finish(folder.name), folder)
+            else:  # stopped before there was anything, such as by a dataset that is missing
+                folder.rmdir()
+        return folder
 
     def _prepared(self) -> list[Group]:
         """The groups that can be measured, with what a resumed run has of them already."""

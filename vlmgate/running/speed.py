@@ -36,14 +36,16 @@ def _looks(state: State, group: Group, blocks: Blocks) -> None:
     """Looks at 6, 12 and 24 blocks; after each, what fails is confirmed, and only the variants that are still undecided go on.
 
     A fail is confirmed at once: the looks of others must not eat up the time in which it becomes one.
-    Where the placebo moved, all blocks so far are measured once more, and those count instead.
+    Where the placebo moved, all blocks so far are measured once more, and those count instead. A resumed run that had begun to
+    goes on with that.
     """
-    cases, role = state.wanted(group, *TIMED), LOOK
-    for look in _plan(state, group):
+    looked, again = (_count(state, group, role) for role in (LOOK, RETRY))
+    cases, role = state.wanted(group, *TIMED), RETRY if again else LOOK
+    for look in sorted({max(look, looked) if again else look for look in _plan(state, group)}):
         cases = blocks.measure(cases, role, look)
         if role == LOOK and _contaminated(state, group):
             role = RETRY
-            state.notes.append(f"{group.name}: the placebo moved in the first {look} blocks; they were measured once more")
+            state.notes.append(f"{group.name}: the placebo moved in the first {look} blocks, so they are measured once more")
             state.progress(state.notes[-1])
             cases = blocks.measure(state.wanted(group, *TIMED), role, look)
         _confirm(state, group, blocks)
@@ -51,6 +53,11 @@ def _looks(state: State, group: Group, blocks: Blocks) -> None:
         cases = [case for case in cases if case is group.reference or case.id in left]
         if not left or not _asked(state, cases):
             return
+
+
+def _count(state: State, group: Group, role: str) -> int:
+    """How many blocks of this role the group has; several workers may have shared one."""
+    return len({block.index for block in state.blocks if (block.model, block.role) == (group.name, role)})
 
 
 def _plan(state: State, group: Group) -> list[int]:
@@ -82,7 +89,7 @@ def _cut(state: State, group: Group, blocks: Blocks) -> str:
     open_cases = undecided(verdicts, {c.id for c in group.cases}) | to_confirm(verdicts) & {c.id for c in group.cases}
     names = ", ".join(case.variant.name for case in group.cases if case.id in open_cases)
     budget = f"the time budget of {state.options.time_budget:g} s"
-    what = f"; left open: {names}" if names else ""
+    what = f"; left open: {names}" if names else "; the first ones count" if blocks.role == RETRY else ""
     return f"{group.name}: {budget} ended after {blocks.done} of {blocks.planned} {KINDS[blocks.role]}{what}"
 
 

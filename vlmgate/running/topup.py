@@ -1,11 +1,11 @@
 """`promote --top-up`: a stored run goes on to the blocks that a baseline needs, as a run of its own that resumes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from vlmgate.record import LEAST_BLOCKS, new_run_folder, read_run
+from vlmgate.record import LEAST_BLOCKS, read_run
 from vlmgate.running.options import Options
 from vlmgate.running.progress import Say
 from vlmgate.running.session import Session
@@ -20,12 +20,13 @@ def top_up(
     results: Path,
     cases: Sequence[str] | None,
     baselines: Mapping[str, Baseline],
+    keep: Callable[[Run, Path], object],
     progress: Say = lambda line: None,
-) -> tuple[Run, Path]:
+) -> Path:
     """A new run under ``results``: what the one at ``path`` measured of ``cases`` (patterns), and the missing blocks.
 
-    Returns it judged, with its folder. Raises VlmgateError where environment, libraries, suite file, images, weights or settings
-    are not as they were: blocks of different things must not be mixed.
+    ``keep`` writes it down; returns its folder. Raises VlmgateError where environment, libraries, suite file, images, weights or
+    settings are not as they were: blocks of different things must not be mixed.
     """
     stored = read_run(path)
     if stored.other:
@@ -34,15 +35,8 @@ def top_up(
     chosen = {case: q for case, q in asked.items() if cases is None or any(fnmatchcase(case, each) for each in cases)}
     if not any(Question.LATENCY in questions for questions in chosen.values()):
         raise VlmgateError(f"run {stored.name} timed none of these cases, so nothing is to be topped up; leave --top-up out")
-    folder = new_run_folder(results, stored.tier)
-    options = replace(options, blocks=LEAST_BLOCKS, rounds=_rounds(stored, suite), resume=path, folder=folder)
-    session = Session(suite, suite.tier(stored.tier), chosen, options, baselines, progress)
-    try:
-        session.measure()
-    finally:
-        if not session.records:
-            folder.rmdir()  # refused before anything was measured
-    return session.finish(folder.name), folder
+    options = replace(options, blocks=LEAST_BLOCKS, rounds=_rounds(stored, suite), resume=path)
+    return Session(suite, suite.tier(stored.tier), chosen, options, baselines, progress).measure_into(results, keep)
 
 
 def _rounds(stored: Run, suite: Suite) -> int | None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import product
 from os.path import isdir
@@ -29,7 +28,8 @@ from vlmgate.spec import (
     VlmgateError,
     Waiver,
 )
-from vlmgate.suite.document import File, Keys, Raw, unknown
+from vlmgate.spec.names import suggested, unknown
+from vlmgate.suite.document import File, Keys, Raw
 from vlmgate.variants.artefact import RECIPE as ARTEFACT
 from vlmgate.variants.artefact import named
 
@@ -242,8 +242,8 @@ def _metric(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> 
     place, pattern = (*keys, "cases"), entry["cases"]
     matching = [(case, is_reference) for case, is_reference in cases if fnmatchcase(case.id, pattern)]
     if not matching:
-        nearest = get_close_matches(pattern, [case.id for case, _ in cases], 1, 0.0)[0]
-        raise file.error(place, f"pattern '{pattern}' matches no case of any tier; the nearest is '{nearest}'")
+        ids = suggested(pattern, {case.id for case, _ in cases})
+        raise file.error(place, f"pattern '{pattern}' matches no case of any tier; {ids}")
     if not any(metric.question in case.questions for case, _ in matching):
         raise file.error(place, f"no case that '{pattern}' matches asks for {metric.question}, which {metric.name} needs")
     if entry.get("against") == Against.REFERENCE and all(is_reference for _, is_reference in matching):

@@ -2,9 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,7 @@ from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 Keys = tuple[str | int, ...]
 Raw = dict[str, Any]  # a mapping of the file that the schema has accepted
@@ -130,10 +130,3 @@ def _places(node: yaml.Node, keys: Keys) -> Iterator[tuple[Keys, tuple[int, str]
         text = value.value if isinstance(value, yaml.ScalarNode) else ""
         yield (*keys, key), (start.start_mark.line + 1, text)
         yield from _places(value, (*keys, key))
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not known: the known ones, and the nearest of them."""
-    names = sorted(known)
-    nearest = f"; the nearest is '{get_close_matches(name, names, 1, 0.0)[0]}'" if names else ""
-    return f"unknown {kind} '{name}', known: {', '.join(names) or 'none'}{nearest}"

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx10", "bf16"}  # the last one is ARM's
@@ -42,7 +43,7 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     """
     dtype = DTYPES.get(parameters["dtype"])
     if dtype is None:
-        raise VlmgateError(f"cast: unknown dtype {parameters['dtype']!r}; known: {', '.join(DTYPES)}")
+        raise VlmgateError(f"cast: {unknown('dtype', parameters['dtype'], DTYPES)}")
     parts = [model.get_submodule(prefix) for prefix in prefixes] if "parts" in parameters else [model]
     if all(value.dtype == dtype for part in parts for value in part.parameters()):
         raise VlmgateError(f"cast: every weight is {parameters['dtype']} already, so the step changed nothing")

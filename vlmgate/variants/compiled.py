@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 
 COMPILES = True  # the first call of the loaded artefact is timed apart
 COMPILERS = ("g++", "clang++", "c++")
@@ -32,7 +33,7 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if parameters["backend"] not in known:
-        raise VlmgateError(f"compiled: unknown backend {parameters['backend']!r}; torch has {', '.join(known)}")
+        raise VlmgateError(f"compiled: {unknown('backend', parameters['backend'], known)}")
 
 
 def attach(captioner: Any, parameters: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What many test files share: a tiny captioner on disk and artefacts of it, made once a session."""
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,10 @@ from vlmgate.running import state
 from vlmgate.spec import Model, Source
 from vlmgate.variants import VARIANTS
 
+# Before torch is imported, whichever test does so: on a busy machine two threads that spin while they wait for each other take
+# minutes for what one does in seconds.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 Run = Callable[..., tuple[int, str, str]]
 
 # The same examples each time and no deadline, so that a red test means a change and not a slow machine or a lucky draw;
@@ -32,10 +37,8 @@ settings.load_profile("gate")
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in save_pretrained layout; shared, so never written to."""
-    import torch  # here, so that tests without a model load neither torch nor transformers
-    from tiny import save_tiny_blip
+    from tiny import save_tiny_blip  # here, so that tests without a model load neither torch nor transformers
 
-    torch.set_num_threads(1)  # threads that wait for each other's crumbs make a busy machine three times slower
     return save_tiny_blip(tmp_path_factory.mktemp("tiny") / "checkpoint")
 
 

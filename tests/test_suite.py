@@ -279,7 +279,7 @@ WRONG = {
     "matches nothing": (
         changed("scene-blip/int8-d", "scene-blip/int4-d"),
         23,
-        ["matches no case", "'scene-blip/int8-dynamic/scenes'"],
+        ["matches no case", "did you mean scene-blip/int8-dynamic/scenes?"],
     ),
     "matches the reference": (changed("scene-blip/int8-dynamic/*", "scene-blip/fp32/*"), 23, ["references only"]),
     "nobody asks": (

@@ -51,9 +51,7 @@ def differences(captioner: Captioner, theirs: Captioner, images: list[Any], most
 
 def same_on_the_evaluation_images(variant: Variant, folder: Path) -> None:
     """scene-blip on its 320 images: equal, or different first where two words were as good as each other."""
-    assert torch.get_num_threads() == 1, (
-        "conftest.py sets it: this took over five minutes with two threads beside a busy neighbour"
-    )
+    assert torch.get_num_threads() == 1, "conftest.py sets it: with two, beside a busy neighbour, this took over five minutes"
     model, checkpoint = MODELS["scene-blip"], FIXTURES / "models" / "scene-blip"
     build_artefact(model, variant, checkpoint, folder)
     theirs = Captioner(load_reference(checkpoint, model), load_processor(checkpoint), family(model.family), "cpu", torch.float32)

@@ -306,7 +306,7 @@ WRONG = {
     "waiver matches nothing": (
         changed("blip-base/bf16/*", "blip-base/bf17/*"),
         32,
-        ["waivers[0].cases", "'blip-base/bf16/scenes:40'"],
+        ["waivers[0].cases", "did you mean blip-base/bf16/scenes:40?"],
     ),
     "waiver of no metric": (
         GOOD.replace('*", metric: time_per_caption, exp', '*", metric: x, exp'),

@@ -55,7 +55,7 @@ def break_run(tmp_path: Path, **changes: Any) -> Path:
         ({"seconds": "long"}, r"\$\.seconds expected pattern"),
         ({"seconds": None}, r'at \$\.seconds expected type \["number", "string"\], found null'),
         ({"status": "fine"}, r'\$\.status expected enum \["complete", "interrupted"\], found "fine"'),
-        ({"colour": "red"}, r"\$ has the unknown key 'colour'"),
+        ({"colour": "red"}, r"at \$: unknown key 'colour'; known: absent"),
         ({"environment": {"key": {}, "info": {}}}, r"\$\.environment lacks the key 'name'"),
         ({"blocks": [{}]}, r"\$\.blocks\[0\] lacks the key 'model'"),
         ({"schema": 2}, "made by a newer vlmgate: schema 2, this one reads up to 1; upgrade"),

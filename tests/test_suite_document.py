@@ -69,7 +69,7 @@ WRONG = {
     "unknown setting": (
         changed("timed_images", "timed_image"),
         14,
-        ["tiers.smoke.cases[0].settings.timed_image", "'timed_images'"],
+        ["tiers.smoke.cases[0].settings.timed_image", "did you mean timed_images?"],
     ),
     "unknown threshold key": (changed("    reason: f", "    raeson: f"), 27, ["thresholds[0].raeson", "did you mean reason?"]),
     "no schema": (GOOD.replace("schema: 1\n", ""), 1, ["'schema' is missing"]),

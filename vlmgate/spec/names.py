@@ -7,7 +7,7 @@ from typing import TypeVar
 from vlmgate.spec.words import VlmgateError
 
 T = TypeVar("T")
-ALIKE = 0.4  # similarity (difflib's ratio) from which on a name may have been meant
+ALIKE = 0.5  # similarity (difflib's ratio) from which on a name may have been meant
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -79,6 +79,7 @@ def test_an_identical_commit_does_not_fail(repository: Project, tmp_path: Path) 
     assert found["pruned", "time_per_caption"].outcome is not Outcome.FAIL
     assert found["fp32", "time_per_caption"].estimate  # the reference itself is compared too
     assert "against HEAD, measured beside it" in found["pruned", "size"].sentence
+    assert "\nagainst HEAD: the same commit and libraries\n" in done.out and "\nnow ÷ there " in done.out
     assert not list(repository.root.glob(".git/worktrees/*")) and not git(repository.root, "status", "--porcelain", "-uno")
     suite = load_suite(repository.root / "benchmarks" / "suite.yaml", MODELS, VARIANTS, DATASETS, METRICS)
     again = rejudged(replace(run, verdicts=()), suite, {})

@@ -24,6 +24,15 @@ def changed_between(then: Run, now: Run, case: str) -> list[str]:
     return _phrases(made_with(then, case), made_with(now, case))
 
 
+def changed_beside(run: Run) -> list[str]:
+    """The same between the two sides of a run with --against, of commit and libraries; empty without."""
+    if run.other is None:
+        return []
+    info = run.other.info
+    versions = {"python": info.get("python", ""), **info.get("versions", {})}
+    return _phrases({"versions": versions, "commit": info.get("commit", "")}, made_with(run, ""))
+
+
 def made_with(run: Run, case: str) -> dict[str, Any]:
     """What a case of a run was made with; without checkpoint, recipe and scores where the run has no such case."""
     info = run.environment.info

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from vlmgate.report import beside
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Group, Row, counts, groups
 from vlmgate.report.terminal import (
@@ -52,6 +53,7 @@ def render(run: Run) -> str:
             for group in found
             for part in (f"## {escape(title(group))}", _table(group), _anatomy(group), *map(escape, _lines(group)))
         ),
+        _beside(run),
         _section("Failed", with_outcome(run, Outcome.FAIL)),
         _section("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
         _section("Waived", with_outcome(run, Outcome.WAIVED)),
@@ -92,6 +94,12 @@ def _anatomy(group: Group) -> str:
 def _lines(group: Group) -> list[str]:
     """What stands below the tables of a group."""
     return [*memory_lines(group), placebo_line(group)]
+
+
+def _beside(run: Run) -> str:
+    """In what the sides of a run with --against differ, and every case of them."""
+    head, body = beside.columns(run, significant)
+    return f"{escape(beside.sides(run))}\n\n{table(head, body, left=(0,))}" if body else escape(beside.sides(run))
 
 
 def _speed_up(found: Estimate | None) -> str:

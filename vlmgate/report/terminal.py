@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tabulate import SEPARATING_LINE, tabulate
 
+from vlmgate.report import beside
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Counts, Group, Row, counts, groups
 from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
@@ -27,8 +28,9 @@ def render(run: Run, *, colour: bool, record: Path | None = None) -> str:
     found = groups(run)
     parts = [
         [_paint(status_line(run), _status_colour(counts(run)), colour), *remarks(run)],
-        [environment_line(run.environment), *filter(None, map(placebo_line, found))],
+        [environment_line(run.environment), *filter(None, [plain(beside.sides(run)), *map(placebo_line, found)])],
         *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}", *memory_lines(group)] for group in found),
+        [_beside(run)] if run.other else [],
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL))),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED))),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.WAIVED))),
@@ -205,6 +207,12 @@ def _anatomy(group: Group) -> str:
     align = ("left", *["right"] * (len(head) - 1))
     lines = [head, SEPARATING_LINE, *((plain(line[0]), *line[1:]) for line in body)]
     return "\n\n" + tabulate(lines, tablefmt="simple", colalign=align, rowalign="bottom", disable_numparse=True)
+
+
+def _beside(run: Run) -> str:
+    """The table of both sides; empty where nothing was compared."""
+    head, body = beside.columns(run, significant)
+    return tabulate([tuple(map(plain, line)) for line in body], head, tablefmt="simple", disable_numparse=True) if body else ""
 
 
 def _line(row: Row, colour: bool) -> tuple[str, ...]:

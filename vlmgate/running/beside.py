@@ -9,6 +9,7 @@ from typing import Any
 from vlmgate.judge.evidence import PLACEBO
 from vlmgate.running.against import Declared, Side, ask, open_side, there
 from vlmgate.running.cache import AGAINST
+from vlmgate.running.clock import PREPARING
 from vlmgate.running.group import Group, block_of
 from vlmgate.running.preparing import prepare
 from vlmgate.running.quality import caption
@@ -26,7 +27,8 @@ class Beside:
         self.session, self.side = session, open_side(which, options.root, options.cache)
         session.hold.add([self.side.tree] if self.side.tree else [])
         session.progress(f"asking {which} what it declares")
-        self.declared: Declared = ask(self.side, session.suite, session.tier.name, options.root)
+        with session.clock.phase(PREPARING):
+            self.declared: Declared = ask(self.side, session.suite, session.tier.name, options.root)
         self.state = _state(session, self.side, self.declared)
         self.groups: dict[str, Group] = {}
 
@@ -86,7 +88,7 @@ def _state(session: State, side: Side, declared: Declared) -> State:
         session.progress(f"{side.label}: {line}")
 
     state = State(suite, session.tier, session.selected, options, {}, tell)
-    state.hold = session.hold  # what is held for either side is let go when the run ends
+    state.clock, state.hold = session.clock, session.hold  # one run: its time is told whole, what it holds is let go when it ends
     return state
 
 

@@ -50,3 +50,8 @@ def test_containers_of_two_records_are_not_shared():
     assert one.steps == two.steps == ()
     first, second = (spec.CaseRecord(f"m/{v}/d", "m", v, "d", "", (), Settings(), {}, "") for v in "ab")
     assert first.exact is not second.exact
+
+
+def test_settings_can_be_keys_whatever_their_environment() -> None:
+    one, same, other = (Settings(environment=found) for found in ({"A": "1"}, {"A": "1"}, {"A": "2"}))
+    assert {one: 1}[same] == 1 and other not in {one}

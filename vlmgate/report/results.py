@@ -100,7 +100,7 @@ def render(runs: Sequence[Run], floors: Sequence[Mapping[str, float]] = (), mach
 def _key(run: Run, group: Group) -> tuple[Any, ...]:
     """What figures of one table must share: model, images, settings, environment."""
     settings = {field.name: getattr(group.settings, field.name) for field in fields(group.settings)}
-    return (group.model, group.dataset, group.reference, run.environment.name, *(settings[name] for name in SETTINGS))
+    return (group.model, group.dataset, group.reference, run.environment.name, *(str(settings[name]) for name in SETTINGS))
 
 
 def _made_with(runs: Sequence[Run]) -> str:

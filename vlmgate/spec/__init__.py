@@ -114,7 +114,9 @@ class Settings:
     image_size: int | None = None  # None: the checkpoint's own
     batches: tuple[int, ...] = ()  # batch sizes of the throughput, images a call; none: not measured
     affinity: str = "inherit"  # "pin": a worker keeps to its first `threads` usable cores
-    environment: Mapping[str, str] = field(default_factory=dict)  # variables that a worker has before its Python starts
+    environment: Mapping[str, str] = field(
+        default_factory=dict, hash=False
+    )  # variables that a worker has before its Python starts
     beams: int = 1  # more: beam search
     top_k: int = 0  # more: sampling among so many of the likeliest tokens
     temperature: float = 1.0  # of sampling

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vlmgate.spec import Step, Variant, VlmgateError
-from vlmgate.variants import artefact
+from vlmgate.variants import artefact, torchao
 from vlmgate.variants.artefact import CARD, README, apply, digests, fingerprint, folder_of, missing, named, size_of
 
 
@@ -48,6 +48,20 @@ def test_the_library_of_a_quantized_folder_is_asked_for(tmp_path: Path, monkeypa
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert "quant_method torchao, which needs no_such_library: pip install" in missing({"folder": str(tmp_path)})
     monkeypatch.setitem(artefact.LIBRARIES, "torchao", ("json",))
+    assert missing({"folder": str(tmp_path)}) == ""
+
+
+def test_what_our_own_export_needs_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [
+        {"recipe": "l1_prune", "parameters": {"amount": 0.1}},
+        {"recipe": "torchao", "parameters": {"scheme": "int8-weights"}},
+    ]
+    (tmp_path / CARD).write_text(json.dumps({"variant": {"steps": steps}}), encoding="utf-8")
+    monkeypatch.setattr(torchao, "find_spec", lambda name: True)
+    assert missing({"folder": str(tmp_path)}) == ""
+    monkeypatch.setattr(torchao, "find_spec", lambda name: None)
+    assert missing({"folder": str(tmp_path)}) == "needs torchao: pip install 'vlmgate[torchao]'"
+    (tmp_path / CARD).write_text(json.dumps({"variant": {"steps": [1, {"recipe": "unknown"}]}}), encoding="utf-8")
     assert missing({"folder": str(tmp_path)}) == ""
 
 

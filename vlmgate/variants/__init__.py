@@ -40,6 +40,13 @@ def _twins(name: str, step: Step, about: str) -> tuple[Variant, Variant]:
 
 
 NF4 = _bnb_4bit("nf4")
+
+
+def _torchao(scheme: str, **changes: Any) -> Step:
+    return Step("torchao", {"parts": ALL_PARTS, "scheme": scheme, "tied": True, "group_size": 64, **changes})
+
+
+COMPILED = Step("compiled", {"backend": "inductor", "dynamic": True})
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
 THIRTY = _prune("neurons", amount=0.3, multiple=8)
 THIRTY_BLOCKS = _prune("neurons", amount=0.3, multiple=64)  # whole blocks of 4-bit weights, which a fused kernel asks for
@@ -99,8 +106,28 @@ VARIANTS: dict[str, Variant] = {
         ),
         Variant(
             "fp32-compile",
-            (Step("compiled", {"backend": "inductor", "dynamic": True}),),
+            (COMPILED,),
             about="the unmodified model under torch.compile: a control, for what compilation alone buys",
+        ),
+        Variant(
+            "torchao-int8-dynamic",
+            (_torchao("int8-dynamic"),),
+            about="torchao's dynamic INT8: one scale a row and one a token; output layer and embedding share one matrix",
+        ),
+        Variant(
+            "torchao-int8-dynamic-compile",
+            (_torchao("int8-dynamic"), COMPILED),
+            about="torchao-int8-dynamic under torch.compile, as torchao means it to be run",
+        ),
+        Variant(
+            "torchao-int8-weights",
+            (_torchao("int8-weights"),),
+            about="INT8 weights of torchao, turned into floats for each product",
+        ),
+        Variant(
+            "torchao-int4-weights",
+            (_torchao("int4-weights"),),
+            about="torchao's INT4 weights in groups of 64; the output layer, which the embedding shares, in INT8",
         ),
         Variant("onnx-fp32", backend="onnx", about="float32 in ONNX Runtime: encoder and decoder step with a cache"),
         Variant(
@@ -141,6 +168,7 @@ RECIPES: dict[str, str] = {
     "layers": "vlmgate.variants.layers",
     "bnb_int8": "vlmgate.variants.bnb_int8",
     "bnb_4bit": "vlmgate.variants.bnb_4bit",
+    "torchao": "vlmgate.variants.torchao",
     "cast": "vlmgate.variants.cast",
     "compiled": "vlmgate.variants.compiled",
     "artefact": "vlmgate.variants.artefact",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmgate.spec import Step, Variant, VlmgateError
+from vlmgate.variants import RECIPES, recipe
 
 CARD = "vlmgate.json"
 README = "README.md"
@@ -37,11 +38,23 @@ def folder_of(variant: Variant) -> Path | None:
 
 
 def missing(parameters: Mapping[str, Any]) -> str:
-    """Why this cannot run here, or an empty string: a library that the folder's quantization_config needs."""
-    config = _object(Path(parameters.get("folder", "")) / "config.json").get("quantization_config")
+    """Why this cannot run here, or an empty string: what our export was made by, or the folder's quantization_config, needs."""
+    folder = Path(parameters.get("folder", ""))
+    if why := _steps_miss(folder, str(parameters.get("device", "cpu"))):
+        return why
+    config = _object(folder / "config.json").get("quantization_config")
     method = str(config.get("quant_method", "")) if isinstance(config, dict) else ""
     lacks = " ".join(library for library in LIBRARIES.get(method, ()) if find_spec(library) is None)
     return f"its config.json says quant_method {method}, which needs {lacks}: pip install {lacks}" if lacks else ""
+
+
+def _steps_miss(folder: Path, device: str) -> str:
+    """Why the recipes of our own export cannot load it here, or an empty string."""
+    own = _object(folder / CARD).get("variant")
+    steps = own.get("steps", []) if isinstance(own, dict) else []
+    known = [step for step in steps if isinstance(step, dict) and step.get("recipe") in RECIPES.keys() - {RECIPE}]
+    reasons = (recipe(step["recipe"]).missing({**step.get("parameters", {}), "device": device}) for step in known)
+    return next((str(why) for why in reasons if why), "")
 
 
 def apply(model: Any, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:

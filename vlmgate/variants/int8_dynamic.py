@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from vlmgate.spec import VlmgateError
-from vlmgate.variants.packed import RowsOf, Shape, chosen, packing
+from vlmgate.variants.packed import RowsOf, Shape, chosen, packing, put, tied_heads
 
 LOW_PRECISION_KERNELS = True  # Linear layers are multiplied in INT8, which is checked on the artefact
 
@@ -46,7 +46,7 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     configs = {name: linear for name, _ in chosen(model, prefixes, nn.Linear)}
     if not configs:
         raise VlmgateError("int8_dynamic: no Linear layer in the chosen parts, so the step changed nothing")
-    shared = _shared(model, prefixes) if parameters.get("tied") else {}
+    shared = tied_heads(model, prefixes) if parameters.get("tied") else {}
     if parameters.get("tied") and not shared:
         raise VlmgateError("int8_dynamic: tied, but no Linear layer in the chosen parts shares its matrix with an embedding")
     if parameters["embeddings"]:
@@ -58,14 +58,13 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
         warnings.simplefilter("ignore")  # the deprecation is recorded in docs/decisions.md
         quantize_dynamic(model, configs, dtype=torch.qint8, inplace=True)
     for embedding, head in shared.items():
-        parent, _, child = embedding.rpartition(".")
-        setattr(model.get_submodule(parent), child, RowsOf.packed(head, model.get_submodule(head)))
+        put(model, embedding, RowsOf.packed(head, model.get_submodule(head)))
 
 
 def shapes(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:
     """What `apply` leaves, as shapes only: one byte a weight; a scale (8 bytes, with a zero point of 8) a matrix or (4 bytes) a
     row, for embeddings with a zero point of 4; biases as they are; a tied embedding without tensors of its own."""
-    shared = _shared(model, prefixes) if parameters.get("tied") else {}
+    shared = tied_heads(model, prefixes) if parameters.get("tied") else {}
     heads, rows = set(shared.values()), parameters["per_channel"]
     new: dict[str, nn.Module] = {}
     for name, layer in chosen(model, prefixes, nn.Linear):
@@ -75,12 +74,4 @@ def shapes(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, A
         tables = [(name, table) for name, table in chosen(model, prefixes, nn.Embedding) if name not in shared]
         new |= {name: Shape(table, True, zero_points=True) for name, table in tables}
     for name, module in {**new, **{name: nn.Module() for name in shared}}.items():
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, module)
-
-
-def _shared(model: nn.Module, prefixes: Sequence[str]) -> dict[str, str]:
-    """Embedding → Linear layer under ``prefixes`` that has the same matrix."""
-    heads = {id(layer.weight): name for name, layer in chosen(model, prefixes, nn.Linear)}
-    tables = ((name, module) for name, module in model.named_modules() if type(module) is nn.Embedding)
-    return {name: heads[id(table.weight)] for name, table in tables if id(table.weight) in heads}
+        put(model, name, module)

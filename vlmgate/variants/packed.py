@@ -14,6 +14,7 @@ ROWS = "rows of "  # begins what the layout says of a RowsOf
 MAKERS: dict[str, str] = {  # first word of a layout → module whose ``make(layout, tensors, shape)`` gives a `Packed` again
     "bnb-int8": "vlmgate.variants.bnb",
     "bnb-4bit": "vlmgate.variants.bnb",
+    "torchao": "vlmgate.variants.torchao_linear",
 }
 
 
@@ -72,6 +73,19 @@ def chosen(model: nn.Module, prefixes: Sequence[str], kind: type[nn.Module]) -> 
     for name, module in model.named_modules():
         if type(module) is kind and any(name == p or name.startswith(p + ".") for p in prefixes):
             yield name, module
+
+
+def tied_heads(model: nn.Module, prefixes: Sequence[str]) -> dict[str, str]:
+    """Embedding → Linear layer under ``prefixes`` that has the same matrix."""
+    heads = {id(layer.weight): name for name, layer in chosen(model, prefixes, nn.Linear)}
+    tables = ((name, module) for name, module in model.named_modules() if type(module) is nn.Embedding)
+    return {name: heads[id(table.weight)] for name, table in tables if id(table.weight) in heads}
+
+
+def put(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put ``module`` in the place of the one called ``name``."""
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)
 
 
 def unique_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -108,7 +108,7 @@ def test_it_multiplies_in_another_type_and_gives_back_its_own(tiny_checkpoint: P
 
 def test_what_cannot_be_done_is_a_sentence(tiny_checkpoint: Path, tiny_model: Model) -> None:
     for wrong, words in {
-        "quant_type": "bnb_4bit: quant_type is 'int2'; expected nf4 or fp4",
+        "quant_type": "bnb_4bit: unknown quant_type 'int2'; known: fp4, nf4",
         "compute_dtype": "bnb_4bit: unknown compute_dtype 'int2'; known: bfloat16, float16, float32",
     }.items():
         with pytest.raises(VlmgateError, match=words):

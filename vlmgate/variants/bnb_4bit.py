@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from vlmgate.spec import VlmgateError
+from vlmgate.spec.names import unknown
 from vlmgate.variants.bnb import TYPES, four_bit, lacks, replace, stored_4bit, targets, versions
 from vlmgate.variants.cast import DTYPES
 
@@ -29,9 +30,9 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     """
     quant_type, compute = parameters["quant_type"], DTYPES.get(parameters["compute_dtype"])
     if quant_type not in TYPES:
-        raise VlmgateError(f"bnb_4bit: quant_type is {quant_type!r}; expected {' or '.join(TYPES)}")
+        raise VlmgateError(f"bnb_4bit: {unknown('quant_type', quant_type, TYPES)}")
     if compute is None:
-        raise VlmgateError(f"bnb_4bit: unknown compute_dtype {parameters['compute_dtype']!r}; known: {', '.join(DTYPES)}")
+        raise VlmgateError(f"bnb_4bit: {unknown('compute_dtype', parameters['compute_dtype'], DTYPES)}")
     layers = list(targets(model, prefixes, parameters["head"]))
     if not layers:
         raise VlmgateError("bnb_4bit: no Linear layer in the chosen parts, so the step changed nothing")

@@ -1,12 +1,20 @@
 """`vlmgate env` on a real machine and real baselines: the name, what applies, and how a stored environment differs."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
-from project import Done
+from project import ROOT, Done
 
 Run = Callable[..., tuple[int, str, str]]
+
+
+def without_baselines(out: str) -> bool:
+    """Whether the workflow of pull requests reads the output of `vlmgate env` as: no baseline matches."""
+    workflow = (ROOT / ".github" / "workflows" / "gate.yml").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r"if grep -q '([^']+)' environment\.txt; then echo \"AGAINST=--against \$BASE\"", workflow)
+    return re.search(pattern, out, re.MULTILINE) is not None
 
 
 def test_env_prints_the_name_and_the_baselines(vlmgate: Run, first: Done, tmp_path: Path) -> None:
@@ -14,8 +22,10 @@ def test_env_prints_the_name_and_the_baselines(vlmgate: Run, first: Done, tmp_pa
     status, out, _ = vlmgate("env", "--threads", "1", "--baselines", tmp_path)
     assert status == 0 and environment.name in out.splitlines()[0]
     assert f"0 baselines for this environment in {tmp_path}" in out
+    assert without_baselines(out), "the workflow of pull requests then measures the base commit too"
     vlmgate("promote", "latest", "--baselines", tmp_path, "--cases", "tiny/slow/*", "--force")
-    assert "1 baselines for this environment" in vlmgate("env", "--threads", "1", "--baselines", tmp_path)[1]
+    out = vlmgate("env", "--threads", "1", "--baselines", tmp_path)[1]
+    assert "1 baselines for this environment" in out and not without_baselines(out)
     other = vlmgate("env", "--threads", "2", "--baselines", tmp_path)[1]
     assert "0 baselines" in other and f"{environment.name} differs: " in other and "threads: 1 against 2" in other
 

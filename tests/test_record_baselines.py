@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from record_samples import ENVIRONMENT, KEY, child, make_run, record, verdict
 
+from vlmgate.record import files
 from vlmgate.record.baselines import add_occasion, baseline_path, load_baselines, nearest, promote
 from vlmgate.record.files import locked, write_run
 from vlmgate.spec import Environment, Failure, Outcome, Question, Run, Settings, VlmgateError
@@ -247,9 +248,36 @@ except VlmgateError as error:
     assert sorted(p for p in (tmp_path / ENVIRONMENT.name).rglob("*") if p.is_file()) == sorted(paths)
 
 
+def test_a_file_in_place_of_the_folder_is_not_taken_for_no_baselines(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VlmgateError, match=r"file is no folder; give the folder of promoted baselines"):
+        load_baselines(tmp_path / "file", ENVIRONMENT)
+    assert load_baselines(tmp_path / "nowhere", ENVIRONMENT) == {}, "none yet is no mistake"
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_interrupt_while_promoting_leaves_the_old_files_and_no_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    put(make_run(), tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    calls, real = [], files._write_synced
+
+    def stop(path: Path, content: bytes) -> None:
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        calls.append(path)
+        real(path, content)
+
+    monkeypatch.setattr(files, "_write_synced", stop)
+    with pytest.raises(KeyboardInterrupt):
+        put(make_run(name="later"), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_a_root_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(VlmgateError, match=r"cannot write \.promote\.lock in .*file"):
+    with pytest.raises(VlmgateError, match=r"cannot write \.promote\.lock in .*file.*; give a folder that can be written"):
         put(make_run(), tmp_path / "file")
 
 

@@ -208,6 +208,8 @@ def load_baselines(root: Path, environment: Environment) -> dict[str, Baseline]:
 
     Raises VlmgateError naming the file and what is wrong with it.
     """
+    if root.exists() and not root.is_dir():
+        raise VlmgateError(f"{root} is no folder; give the folder of promoted baselines, such as baselines/ (--baselines DIR)")
     folder = root / safe_name(environment.name)
     if (folder / ENVIRONMENT_FILE).exists():
         _check_key(folder / ENVIRONMENT_FILE, environment)

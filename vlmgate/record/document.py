@@ -52,7 +52,7 @@ def read_document(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise VlmgateError(f"{path} is not a text file in UTF-8 (byte {error.start}); restore it or make it anew") from None
     except OSError as error:
-        raise VlmgateError(f"{path} cannot be read: {error.strerror}") from None
+        raise VlmgateError(f"{path} cannot be read: {error.strerror}; give a file that can be read") from None
     return _parse(text, path)
 
 

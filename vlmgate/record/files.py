@@ -101,7 +101,8 @@ def _acquire(path: Path, patience: float) -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise VlmgateError(f"cannot write {path.name} in {path.parent}: {error.strerror or error}") from error
+            why = error.strerror or error
+            raise VlmgateError(f"cannot write {path.name} in {path.parent}: {why}; give a folder that can be written") from error
         if _try_lock(descriptor) and _still_there(descriptor, path):
             return descriptor
         os.close(descriptor)

@@ -190,7 +190,7 @@ def play(
     blocks: list[Block] = []
     for role in ("look", "retry"):
         looked = len(blocks)
-        for look in LOOKS:
+        for look in sorted({max(look, looked) for look in LOOKS}):  # what is measured again is all that was
             blocks = grow(blocks, look - (len(blocks) - looked), role)
             verdict = judged(bank, game, blocks, then)
             if not undecided([verdict], {verdict.case}):

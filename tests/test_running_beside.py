@@ -2,18 +2,24 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from project import ROOT, Done, Project, make_project
+from sessions import LATENCY, SECONDS, SLOW, Made, Place
 
 from vlmgate.datasets import DATASETS
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.record import read_run, write_run
+from vlmgate.running import beside
+from vlmgate.running.against import Declared, Side
+from vlmgate.running.group import Group
+from vlmgate.running.state import State
 from vlmgate.running.stored import rejudged
-from vlmgate.spec import Outcome, Verdict
+from vlmgate.spec import Failure, Outcome, Verdict
 from vlmgate.suite import load_suite
 from vlmgate.variants import VARIANTS
 
@@ -101,6 +107,29 @@ def test_a_slowed_captioner_fails(repository: Project) -> None:
     for variant in ("fp32", "pruned"):  # both alike, which a speed-up against the reference would not show
         verdict = found[variant, "time_per_caption"]
         assert verdict.outcome is Outcome.FAIL and verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
+
+
+@pytest.mark.parametrize("declares", [True, False])
+def test_a_model_that_the_other_side_cannot_run_is_noted(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch, declares: bool
+) -> None:
+    """Its lines are skipped, and a run that compares nothing must not look like one in which nothing changed."""
+    made(SECONDS)
+    session = place.session({SLOW: (LATENCY,)}, blocks=6, against="old")
+    cases = session.tier.cases if declares else ()
+    models, variants = ({case.id: getattr(case, name) for case in cases} for name in ("model", "variant"))
+    monkeypatch.setattr(beside, "open_side", lambda *_: Side("old", "/old/python", (), ROOT))
+    monkeypatch.setattr(beside, "ask", lambda *_: Declared(models, variants, (), {"commit": "", "python": "", "versions": {}}))
+
+    def fails(state: State, group: Group) -> bool:
+        state.fail(group, Failure("", "starting", "exit 1", "No module named 'torch'"))
+        return False
+
+    monkeypatch.setattr(beside, "prepare", fails)
+    session.measure()
+    why = "No module named 'torch'" if declares else "it declares no tiny/fp32/scenes"
+    assert session.notes == [f"tiny/scenes: nothing of it is compared with old: {why}"]
+    assert len(session.blocks) == 6 and not session.run("r").other.blocks  # type: ignore[union-attr]
 
 
 def test_a_side_that_cannot_be_is_one_sentence(repository: Project) -> None:

@@ -37,15 +37,24 @@ class Beside:
         comparison."""
         cases = {case.id: found for case in group.cases if (found := there(case, self.declared))}
         if group.reference.id not in cases:
+            self._nothing(group, f"it declares no {group.reference.id}")
             return
         mine = Group(list(cases.values()), cases[group.reference.id], _with_whole_paths(group.dataset))
         for case in mine.cases:
             self.state.records[case.id] = _record(case, self.session.records[case.id])
         self.session.progress(f"{group.name}: preparing and weighing {self.side.label}")
-        if prepare(self.state, mine):
-            self.groups[group.name] = mine
-            caption(self.state, mine)
-            weigh(self.state, mine)
+        if not prepare(self.state, mine):
+            record = self.state.records[mine.reference.id]
+            self._nothing(group, record.failure.message if record.failure else record.skip)
+            return
+        self.groups[group.name] = mine
+        caption(self.state, mine)
+        weigh(self.state, mine)
+
+    def _nothing(self, group: Group, why: str) -> None:
+        """A run that compares nothing must not look like one in which nothing changed."""
+        self.session.notes.append(f"{group.name}: nothing of it is compared with {self.side.label}: {why}")
+        self.session.progress(self.session.notes[-1])
 
     def time(self, name: str, part: Sequence[Case], role: str, index: int, seed: int) -> None:
         """The other side's worker of a block: the same arms, images and turns. Arms that break it are left out."""

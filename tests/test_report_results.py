@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from runs import CRASH, FAIL, NO_CUDA, blocks, make_run, record, with_outcomes
+from runs import CRASH, ENVIRONMENT, FAIL, NO_CUDA, blocks, make_run, record, with_outcomes
 from test_report_markdown import tables
 
+from vlmgate.record.roofline import Ceilings, machine_of
 from vlmgate.report.results import render
 from vlmgate.spec import Outcome, Question, Run
 
@@ -24,7 +25,9 @@ def slow_run(seconds: float, **changes: object) -> Run:
 
 
 def test_a_line_by_hand() -> None:
-    found = tables(render([make_run()], [{INT8: 0.016}]))
+    phase = {"name": "step", "times": 16, "operations": {"fp32": 1e9}, "bytes": 1.0}
+    ceilings = Ceilings(machine_of(ENVIRONMENT), 2, {"fp32": 1e12, "bandwidth": 1e9}, {}, "2026-01-01", {})
+    found = tables(render([make_run()], [{INT8: {"phases": [phase], "batch": 1, "why": ""}}], [ceilings]))[1:]
     head = [*found[0][0]]
     assert head[:4] == ["variant", "speed-up × (95 %; blocks)", "time/image [ms]", "share of own roofline [%]"]
     assert head[4:] == ["size [MB]", "÷ fp32", "peak memory [MB]", "÷ fp32", "CIDEr kept [%]", "images", "notes"]

@@ -10,7 +10,7 @@ from transformers import AutoModelForImageTextToText
 from transformers.initialization import no_init_weights
 
 from vlmgate.backends import TORCH
-from vlmgate.spec import Variant
+from vlmgate.spec import Step, Variant
 from vlmgate.variants import recipe
 from vlmgate.variants.packed import unique_tensors
 
@@ -40,11 +40,16 @@ def expected_bytes(config: Any, variant: Variant, parts: Parts) -> float:
     """
     model = skeleton(config)
     for step in variant.steps:
-        chosen = [prefix for part in step.parameters.get("parts", tuple(parts)) for prefix in parts.get(part, ())]
-        module = recipe(step.recipe)
-        with torch.device("meta"):
-            getattr(module, "shapes", module.apply)(model, chosen, step.parameters)
+        carry_out(model, step, parts)
     return weigh(model)
+
+
+def carry_out(model: nn.Module, step: Step, parts: Parts) -> None:
+    """One step of a recipe on the shapes of ``model``, in place."""
+    chosen = [prefix for part in step.parameters.get("parts", tuple(parts)) for prefix in parts.get(part, ())]
+    module = recipe(step.recipe)
+    with torch.device("meta"):
+        getattr(module, "shapes", module.apply)(model, chosen, step.parameters)
 
 
 def weigh(model: nn.Module) -> float:

@@ -18,7 +18,9 @@ def backend(name: str) -> Any:
     It has ``VERSION`` (raised when its artefacts change), ``missing(variant) -> str``, ``versions() -> dict[str, str]``,
     ``build(graphs, variant, folder, pixels) -> (exact metrics, runner)`` and ``load(folder, card) -> runner``, where a runner
     is what `vlmgate.backends.greedy` decodes with and ``pixels(n)`` gives n training images to calibrate on. Optional is
-    ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in INT8.
+    ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in INT8, and
+    ``precisions(variant)``: graph (encoder, step) → kind of product (``matrix``, ``conv`` or ``activations``) → type in which it
+    is multiplied (fp32, bf16, int8) and bytes a weight as they are read, by which the variant's roofline is worked out.
     """
     return import_module(BACKENDS[name])
 

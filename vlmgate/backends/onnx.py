@@ -39,6 +39,13 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in NEEDS}
 
 
+def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
+    """Matrices in INT8 where that is asked for (4 bytes of scale a column are next to nothing), all else in float32."""
+    float32 = ("fp32", 4.0)
+    matrix = ("int8", 1.0) if graph_parameters(variant).get("weights") == "int8" else float32
+    return {graph: {"matrix": matrix, "conv": float32, "activations": float32} for graph in ("encoder", "step")}
+
+
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
     """Export both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
     protos = export(graphs)

@@ -46,6 +46,15 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("openvino", "nncf") if find_spec(name)}
 
 
+def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
+    """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says."""
+    parameters = graph_parameters(variant)
+    plain = ("bf16", 2.0) if parameters.get("precision") == "bf16" else ("fp32", 4.0)
+    how = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}
+    found = {graph: how.get(str(parameters.get(graph)), plain) for graph in FILES}
+    return {graph: {"matrix": of, "conv": of, "activations": plain} for graph, of in found.items()}
+
+
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
     """Convert both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
     import openvino

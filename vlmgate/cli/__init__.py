@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from vlmgate.cli import cache, captions, environments, exporting, listing, memory, promoting, proof, records, simulate, sizing
+from vlmgate.cli import (
+    cache,
+    captions,
+    environments,
+    exporting,
+    listing,
+    memory,
+    promoting,
+    proof,
+    records,
+    roofline,
+    simulate,
+    sizing,
+)
 from vlmgate.cli.common import INTERRUPTED, UNREAD, USAGE
 from vlmgate.spec import VlmgateError
 
@@ -69,6 +82,19 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(command=function)
         return made
 
-    for module in (listing, captions, exporting, memory, records, promoting, environments, proof, cache, simulate, sizing):
+    for module in (
+        listing,
+        captions,
+        exporting,
+        memory,
+        records,
+        promoting,
+        environments,
+        proof,
+        cache,
+        simulate,
+        sizing,
+        roofline,
+    ):
         module.add(command)
     return parser

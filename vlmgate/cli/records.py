@@ -7,6 +7,7 @@ from pathlib import Path
 from vlmgate.cli.common import PASSED, Command, baselines_of, open_suite
 from vlmgate.judge import exit_status
 from vlmgate.record import atomic_write, find_run, load_baselines, read_run
+from vlmgate.record.roofline import read_ceilings, read_work
 from vlmgate.report import results as page
 from vlmgate.report import terminal, write_reports
 from vlmgate.report.compare import compare_runs
@@ -40,8 +41,9 @@ def compare(options: argparse.Namespace) -> int:
 
 def results(options: argparse.Namespace) -> int:
     """One Markdown page of every variant of some stored runs."""
-    runs = [read_run(find_run(options.results, which)) for which in options.runs]
-    print(atomic_write(options.out, page.render(runs)))
+    paths = [find_run(options.results, which) for which in options.runs]
+    runs, work = [read_run(path) for path in paths], [read_work(path.parent) for path in paths]
+    print(atomic_write(options.out, page.render(runs, work, read_ceilings(options.results))))
     return PASSED
 
 

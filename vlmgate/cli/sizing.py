@@ -24,10 +24,10 @@ def size(options: argparse.Namespace) -> int:
     names = [REFERENCE, *(options.variants or (name for name in suite.variants if name != REFERENCE))]
     variants = [known(suite.variants, name, "variant") for name in dict.fromkeys(names)]
     if options.config:
-        where: dict[str, Any] = {"family": "", "parts": {}, "location": "", "folder": str(options.config)}
+        place: dict[str, Any] = {"family": "", "parts": {}, "location": "", "folder": str(options.config)}
     else:
-        where = _where(with_source(known(suite.models, options.model, "model"), None, options.model_path), root_of(options))
-    job = where | {"threads": 1, "plugins": list(suite.plugins), "variants": [asdict(variant) for variant in variants]}
+        place = where(with_source(known(suite.models, options.model, "model"), None, options.model_path), root_of(options))
+    job = place | {"threads": 1, "plugins": list(suite.plugins), "variants": [asdict(variant) for variant in variants]}
     found = answer_of(run_job("size", job)).result
     whole = found["variants"][REFERENCE][0]
     rows = [_row(variant.name, found["variants"][variant.name], whole) for variant in variants]
@@ -37,7 +37,7 @@ def size(options: argparse.Namespace) -> int:
     return PASSED
 
 
-def _where(model: Model, root: Path) -> dict[str, Any]:
+def where(model: Model, root: Path) -> dict[str, Any]:
     """Where a model's configuration is, without fetching its weights."""
     shared: dict[str, Any] = {"family": model.family, "parts": model.parts}
     match model.source:

@@ -39,6 +39,7 @@ def together(attention: Any) -> nn.Linear:
     joined = nn.Linear(parts[0].in_features, sum(part.out_features for part in parts))
     joined.weight = nn.Parameter(torch.cat([part.weight for part in parts]).detach())
     joined.bias = nn.Parameter(torch.cat([part.bias for part in parts]).detach())
+    joined.joins = tuple(map(id, parts))  # type: ignore[assignment]  # who counts must know whose weights these are
     return joined
 
 

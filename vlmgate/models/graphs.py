@@ -8,7 +8,10 @@ import torch
 
 @dataclass
 class Graphs:
-    """Encoder: pixels → what each decoder layer needs of the image. Step: id, position, caches, image → logits, caches."""
+    """Encoder: pixels → what each decoder layer needs of the image. Step: id, position, caches, image → logits, caches.
+
+    They are made of the model's own modules; one that takes the place of several has their ids as ``joins``.
+    """
 
     encoder: Any  # (pixels B × 3 × side × side) → image tensors, two a layer
     step: Any  # (ids B × 1, position 1, caches, image tensors) → (logits B × vocabulary, caches)

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from vlmgate.record.roofline import Ceilings, floors
 from vlmgate.report.markdown import escape, table
+from vlmgate.report.roofline import section
 from vlmgate.report.rows import Group, Row, groups
 from vlmgate.report.terminal import MISSING, environment_line, placebo_line, scaled, significant
 from vlmgate.spec import COMPARED, Estimate, Outcome, Run
@@ -81,20 +83,29 @@ class Line:
         return not self.found[-1].row.reference
 
 
-def render(runs: Sequence[Run], floors: Sequence[Mapping[str, float]] = (), machine: str = "") -> str:
-    """The page, with a newline at the end.
+def render(runs: Sequence[Run], work: Sequence[Mapping[str, Mapping[str, Any]]] = (), ceilings: Sequence[Ceilings] = ()) -> str:
+    """The page, with a newline at the end. Names and sentences are escaped.
 
-    ``floors``: for each run, case id → seconds an image that the roofline allows. ``machine``: the measured ceilings in Markdown.
-    Names and sentences are escaped.
+    ``work``: for each run what `vlmgate work` wrote beside it. ``ceilings``: of any machines; each run uses its own.
     """
-    floors = floors or [{} for _ in runs]
-    parts = ["# Results", INTRODUCTION, _made_with(runs), machine]
+    work = work or [{} for _ in runs]
+    parts = ["# Results", INTRODUCTION, _made_with(runs), _roofline(runs, work, ceilings)]
     tables: dict[Any, list[Part]] = {}
-    for number, (run, least) in enumerate(zip(runs, floors, strict=True), 1):
+    for number, (run, done) in enumerate(zip(runs, work, strict=True), 1):
+        least = floors(run, done, ceilings)
         for group in groups(run):
             tables.setdefault(_key(run, group), []).append(Part(number, run, group, least))
     parts += [words for of in tables.values() for words in _section(of)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _roofline(runs: Sequence[Run], work: Sequence[Mapping[str, Mapping[str, Any]]], ceilings: Sequence[Ceilings]) -> str:
+    """The ceilings that these runs use, and the cases whose work is not known."""
+    used = [each for each in ceilings if any(each.of(run.environment, c.settings.threads) for run in runs for c in run.cases)]
+    unknown = {
+        case.id: done[case.id]["why"] for run, done in zip(runs, work, strict=True) for case in run.cases if case.id in done
+    }
+    return section(used if any(work) else (), {case: why for case, why in unknown.items() if why})
 
 
 def _key(run: Run, group: Group) -> tuple[Any, ...]:
@@ -117,7 +128,10 @@ def _made_with(runs: Sequence[Run]) -> str:
             f"  - {escape(known)}"
         )
     names = " ".join(run.name for run in runs)
-    lines.append(f"To make this page again from these runs (no torch needed): `vlmgate results {_code(names)}`")
+    lines.append(
+        f"To make this page again from these runs (no torch needed): `vlmgate results {_code(names)}`. Shares of the roofline "
+        f"need `vlmgate ceilings` on a quiet machine and `vlmgate work {_code(names)}` before it."
+    )
     return "\n\n".join([lines[0], "\n".join(lines[1:-1]), lines[-1]])
 
 

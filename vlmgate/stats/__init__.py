@@ -8,6 +8,7 @@ from vlmgate.stats.images import Score, bootstrap_ratio, permutation_p
 from vlmgate.stats.intervals import Prior, as_ratio, difference, half_widths, held_sd, moderated_sd, t_interval
 from vlmgate.stats.levels import coverage, line_level, look_levels
 from vlmgate.stats.planning import blocks_needed, detectable_drop, images_needed, power
+from vlmgate.stats.roofline import floor_seconds
 from vlmgate.stats.values import Array, block_value, log_time
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "coverage",
     "detectable_drop",
     "difference",
+    "floor_seconds",
     "half_widths",
     "held_sd",
     "images_needed",

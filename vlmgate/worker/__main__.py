@@ -9,11 +9,13 @@ from vlmgate import protocol
 from vlmgate.protocol import Message
 from vlmgate.worker.block import block
 from vlmgate.worker.captions import caption
+from vlmgate.worker.ceilings import ceilings
 from vlmgate.worker.common import Emit, check_preloaded, keep_to_cores, limit_memory
 from vlmgate.worker.declaring import declare
 from vlmgate.worker.memory import memory
 from vlmgate.worker.preparing import prepare, probe
 from vlmgate.worker.sizing import size
+from vlmgate.worker.work import work
 
 JOBS: dict[str, Callable[[Message, Emit], None]] = {
     "declare": declare,
@@ -23,6 +25,8 @@ JOBS: dict[str, Callable[[Message, Emit], None]] = {
     "caption": caption,
     "memory": memory,
     "size": size,
+    "work": work,
+    "ceilings": ceilings,
 }
 
 

@@ -14,7 +14,7 @@ def size(job: Message, emit: Emit) -> None:
     from vlmgate.spec import VlmgateError
 
     register(job)
-    config = _config(job)
+    config = config_of(job)
     model = skeleton(config)
     parts = {part: tuple(names) for part, names in job["parts"].items()} or parts_of(model)
     parameters = sum(value.numel() for value in model.parameters())
@@ -32,7 +32,7 @@ def size(job: Message, emit: Emit) -> None:
     emit({"event": "result", "data": {"parameters": parameters, "parts": parts, "variants": found}})
 
 
-def _config(job: Message) -> Any:
+def config_of(job: Message) -> Any:
     """The configuration of a folder, or of a published shape."""
     from transformers import AutoConfig
 

@@ -1,0 +1,107 @@
+"""`vlmgate ceilings` measures what this machine can do at best, `vlmgate work` counts what the captions of a run take."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from vlmgate.cli.common import PASSED, Command, count, open_suite, root_of
+from vlmgate.cli.sizing import where
+from vlmgate.measure import answer_of, run_job
+from vlmgate.protocol import Message
+from vlmgate.record import find_run, fingerprint, read_run
+from vlmgate.record.roofline import Ceilings, machine_of, write_ceilings, write_work
+from vlmgate.report.roofline import cells, heads
+from vlmgate.spec import CaseRecord, VlmgateError
+from vlmgate.spec.names import known
+from vlmgate.suite import Suite
+
+LIBRARIES = ("torch", "numpy")
+
+
+def ceilings(options: argparse.Namespace) -> int:
+    """Measure products and reads with each number of threads in a worker of its own, and keep them in results/ceilings.json."""
+    found = [_measured(threads, options) for threads in options.threads]
+    path = write_ceilings(found, options.results)
+    print(tabulate([cells(each) for each in found], headers=heads(), disable_numparse=True))
+    print(f"\n{path}")
+    return PASSED
+
+
+def _measured(threads: int, options: argparse.Namespace) -> Ceilings:
+    def listen(message: Message) -> None:
+        if message["event"] == "stage":
+            print(f"vlmgate: {threads} threads: {message['arm']}", file=sys.stderr, flush=True)
+
+    job = {"threads": threads, "plugins": [], "sizes": options.sizes, "bytes": options.megabytes * 10**6}
+    found = answer_of(run_job("ceilings", job | {"seconds": options.seconds}, listener=listen)).result
+    here = fingerprint(threads)
+    return Ceilings(
+        machine=machine_of(here),
+        threads=threads,
+        rates={name: rate for name, (rate, _) in found.items()},
+        how={name: how for name, (_, how) in found.items()},
+        measured=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: here.info["versions"][name] for name in LIBRARIES if name in here.info["versions"]},
+    )
+
+
+def work(options: argparse.Namespace) -> int:
+    """Count operations and bytes of a caption of every case of the runs, and keep them in work.json beside each run.json."""
+    suite = open_suite(options)
+    for which in options.runs:
+        path = find_run(options.results, which)
+        run = read_run(path)
+        found: dict[str, Any] = {}
+        for name in dict.fromkeys(record.model for record in run.cases):
+            found |= _of_model(suite, name, [record for record in run.cases if record.model == name], root_of(options))
+        print(write_work(found, path.parent))
+        print(tabulate([_row(case, told) for case, told in found.items()], headers=HEAD, disable_numparse=True), end="\n\n")
+    return PASSED
+
+
+HEAD = ("case", "encoder [10⁹]", "step [10⁹]", "bytes a step [MB]", "")
+
+
+def _of_model(suite: Suite, name: str, records: Sequence[CaseRecord], root: Path) -> dict[str, Any]:
+    """Case id → its work; of a model whose configuration is not at hand, why there is none."""
+    model = known(suite.models, name, "model")
+    cases = [_case(record) for record in records]
+    try:
+        job = where(model, root) | {"threads": 1, "plugins": list(suite.plugins), "cases": cases}
+        return dict(answer_of(run_job("work", job)).result)
+    except VlmgateError as error:
+        return {case["id"]: {"phases": [], "batch": case["batch"], "why": str(error)} for case in cases}
+
+
+def _case(record: CaseRecord) -> dict[str, Any]:
+    of, variant = record.settings, {key: value for key, value in record.recipe.items() if key != "sha256"}
+    settings = {"batch": of.batch, "beams": of.beams, "tokens": of.new_tokens, "image_size": of.image_size}
+    return {"id": record.id, "variant": variant, **settings}
+
+
+def _row(case: str, told: dict[str, Any]) -> tuple[str, ...]:
+    if not told["phases"]:
+        return (case, "–", "–", "–", told["why"])
+    encoder, step = told["phases"]
+    operations = (
+        " + ".join(f"{number / 1e9:.3g} {kind}" for kind, number in each["operations"].items()) for each in (encoder, step)
+    )
+    return (case, *operations, f"{step['bytes'] / 1e6:.1f}", "")
+
+
+def add(command: Command) -> None:
+    """The parsers of this module's commands."""
+    one = command("ceilings", ceilings, "measure the ceilings of this machine (products a second by type, memory bandwidth)")
+    one.add_argument("--threads", type=count, nargs="+", default=[1, 2], metavar="N", help="default: 1 2")
+    one.add_argument("--sizes", type=count, nargs="+", default=[1024, 2048, 4096], metavar="N", help="of the square matrices")
+    one.add_argument("--megabytes", type=count, default=1024, metavar="N", help="of the array, more than all caches hold")
+    one.add_argument("--seconds", type=float, default=1.0, metavar="S", help="for each product and size (default: %(default)g)")
+    two = command(
+        "work", work, "count the operations and bytes of a caption of every case of stored runs, for shares of a roofline"
+    )
+    two.add_argument("runs", nargs="+", metavar="RUN", help="name or path of a run")

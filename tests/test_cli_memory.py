@@ -22,6 +22,10 @@ def test_a_name_that_is_none_is_refused_with_the_known_ones(vlmgate: Run) -> Non
         (["tiny", "int9"], "unknown variant 'int9'"),
         (["tinny/fp32/scenes"], "unknown model 'tinny'"),
         (["tiny", "fp16-cuda"], "fp16-cuda cannot run here"),
+        (
+            ["tiny", "fp32", "--output", "nowhere/graph.html"],
+            "nowhere is no folder; give a file in one that is there",
+        ),
     ):
         status, _, err = vlmgate("memory", *arguments)
         assert status == 4 and words in err

@@ -75,6 +75,16 @@ def test_a_number_no_float_can_hold_is_named_with_the_file(tmp_path: Path) -> No
         read_run(path)
 
 
+@pytest.mark.parametrize("key", ["id", "reference"])
+def test_an_id_that_is_none_is_named_with_the_place(tmp_path: Path, key: str) -> None:
+    cases = json.loads(write_run(make_run(), tmp_path).read_text())["cases"]
+    cases[1][key] = "blip"
+    with pytest.raises(
+        VlmgateError, match=rf'at \$\.cases\[1\]\.{key} expected pattern .*, found "blip" .*; mend or restore the file'
+    ):
+        read_run(break_run(tmp_path, cases=cases))
+
+
 def test_a_truncated_run_says_so(tmp_path: Path) -> None:
     path = write_run(make_run(), tmp_path)
     whole = path.read_text()
@@ -258,3 +268,6 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
         find_run(tmp_path, "20250101T000000Z-ful")
     with pytest.raises(VlmgateError, match="does not exist"):
         read_run(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VlmgateError, match=r"file is no folder; give the folder that holds the runs \(--results DIR\)"):
+        find_run(tmp_path / "file", "latest")

@@ -1,7 +1,9 @@
 """Preparing one artefact and copying it out: whole or not at all, and never over something else."""
 
 import json
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,10 +54,26 @@ def test_what_was_there_stays_when_the_disk_is_full(made: Path, tmp_path: Path, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(exporting, "digests", full)
-    with pytest.raises(VlmgateError, match="No space left on device; give a folder that can be written"):
+    with pytest.raises(VlmgateError, match="No space left on device; make room, or give a folder that can be written"):
         copy_out(made, target, "second")
     assert (target / "README.md").read_text(encoding="utf-8") == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["shipped"]
+
+
+def test_a_disk_that_is_full_while_files_are_copied_is_one_short_sentence(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """shutil.copytree collects what went wrong with every file."""
+
+    def full(source: str, target: str) -> None:
+        raise OSError(28, "No space left on device", source, None, target)
+
+    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=full))
+    with pytest.raises(VlmgateError) as caught:
+        copy_out(made, tmp_path / "shipped", "")
+    words = "[Errno 28] No space left on device; make room, or give a folder that can be written"
+    assert str(caught.value) == f"cannot write {tmp_path / 'shipped'}: {words}"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_variant_that_cannot_run_is_a_sentence(tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

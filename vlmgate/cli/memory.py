@@ -29,6 +29,8 @@ def memory(options: argparse.Namespace) -> int:
     if why := missing(suite, [variant])[variant.name]:
         raise VlmgateError(f"{variant.name} cannot run here: {why}")
     target = options.output or Path(f"memory-{model.name}-{variant.name}.html")
+    if not target.parent.is_dir():
+        raise VlmgateError(f"{target.parent} is no folder; give a file in one that is there (--output FILE)")
     with tempfile.TemporaryDirectory() as scratch:
         trace = Path(scratch) / "heap.bin"
         answer = _traced(suite, model, variant, options, trace)
@@ -72,7 +74,10 @@ def _flame_graph(trace: Path, target: Path) -> None:
     command = [sys.executable, "-m", "memray", "flamegraph", "--force", "--output", str(target), str(trace)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise VlmgateError(f"memray could not write {target}: {(done.stderr or done.stdout).strip()[-300:]}")
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise VlmgateError(
+            f"memray could not write {target} ({said[-1][-300:]}); give a file that can be written (--output FILE)"
+        )
 
 
 def _short(file: str) -> str:

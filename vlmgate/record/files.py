@@ -193,6 +193,8 @@ def find_run(results: Path, which: str) -> Path:
 
     Raises VlmgateError naming the nearest known runs.
     """
+    if results.exists() and not results.is_dir():
+        raise VlmgateError(f"{results} is no folder; give the folder that holds the runs (--results DIR)")
     known = _runs(results)
     if which == "latest" and known:
         return known[-1]

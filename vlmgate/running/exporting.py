@@ -56,12 +56,17 @@ def copy_out(folder: Path, target: Path, readme: str, *, force: bool = False) ->
     except OSError as error:
         if old.exists() and not target.exists():
             old.replace(target)
-        raise VlmgateError(f"cannot write {target}: {error.strerror or error}; give a folder that can be written") from error
+        raise VlmgateError(f"cannot write {target}: {_why(error)}; make room, or give a folder that can be written") from error
     finally:
         hold.release()
         shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def _why(error: OSError) -> str:
+    """The system's words. Copying a folder collects (source, target, words) of every file; the first says enough."""
+    return str(error.args[0][0][2]).partition(": '")[0] if isinstance(error, shutil.Error) else error.strerror or str(error)
 
 
 def _check_target(folder: Path, target: Path, force: bool) -> None:

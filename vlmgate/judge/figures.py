@@ -15,7 +15,6 @@ LABELS = {
     "heap_peak": "heap peak",
     "bleu_4": "BLEU-4",
     "cider": "CIDEr",
-    "drift": "time per caption",
 }
 UNITS = {Question.LATENCY: "blocks", Question.ENERGY: "blocks", Question.QUALITY: "images"}  # of what is independent
 FAR = 1_000  # times: speed-ups beyond it, and ends of an interval as far from its centre, say only that nothing is known
@@ -24,7 +23,7 @@ MOST = 10  # ×100 %: changes and shares beyond it
 
 def what(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     """The name of the quantity that is compared."""
-    label = LABELS.get(metric.name, metric.name.replace("_", " "))
+    label = label_of(line, metric)
     if line.against is Against.LIMIT or (line.against is Against.BASELINE and evidence.run.other):  # named after "against"
         return label
     if line.against is Against.BASELINE:
@@ -34,12 +33,19 @@ def what(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     )
 
 
+def label_of(line: Threshold, metric: Metric) -> str:
+    """The quantity in words. Against a baseline times are compared as speeds, so that more is better."""
+    if line.against is Against.BASELINE and metric.question is Question.LATENCY:
+        return "speed"
+    return LABELS.get(metric.name, metric.name.replace("_", " "))
+
+
 def value(number: float, line: Threshold, metric: Metric) -> str:
     """A number in the unit that readers expect. Beyond 1,000 times or ±1,000 % it is ``over`` or ``under`` that."""
     if math.isnan(number):
         return "undefined"
     if line.against is Against.BASELINE:
-        return _share(number - 1, "+") + (" speed" if metric.question is Question.LATENCY else "")
+        return _share(number - 1, "+")
     if line.against is Against.REFERENCE:
         return _times(number) if metric.quantity == "speed-up" else _share(number)
     if metric.unit == "B":

@@ -59,6 +59,13 @@ def test_the_spread_of_memory_over_processes_stands_below_its_table() -> None:
     assert text.index("blip-base on scenes") < text.index(spread)
 
 
+def test_declared_variables_stand_in_the_title() -> None:
+    run = make_run()
+    settings = replace(run.cases[0].settings, environment={"MALLOC_ARENA_MAX": "1"})
+    text = render(replace(run, cases=tuple(replace(case, settings=settings) for case in run.cases)), colour=False)
+    assert "6 blocks, MALLOC_ARENA_MAX=1" in text
+
+
 def test_a_contaminated_placebo_is_called_so() -> None:
     text = render(make_run(blocks=blocks("scene-blip/scenes", {"fp32": 0.08, "placebo": 0.09})), colour=False)
     assert "scene-blip: placebo 0.889× (0.889 to 0.889, 6 blocks), contaminated" in lines(text)

@@ -103,7 +103,8 @@ def _megabytes(number: float) -> str:
 def title(group: Group) -> str:
     """What the table is about and how it was run."""
     of, size = group.settings, f", {group.settings.image_size} px" if group.settings.image_size else ""
-    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {group.blocks} blocks"
+    declared = "".join(f", {name}={value}" for name, value in of.environment.items())
+    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {group.blocks} blocks{declared}"
     captioned = f", {of.images} images captioned" if any(row.scores for row in group.rows) else ""
     return plain(f"{group.model} on {group.dataset} ({how}{captioned})")
 

@@ -76,7 +76,7 @@ def block(job: Message, emit: Emit) -> None:
     in the order in which they were made, as [stage, arm, round, image, seconds].
     """
     register(job)
-    import_libraries()
+    import_libraries(job)
     set_threads(job)
     arms = Arms(job, emit)
     gc.collect()

@@ -14,7 +14,7 @@ def caption(job: Message, emit: Emit) -> None:
     from vlmgate.datasets.images import open_image
 
     register(job)
-    import_libraries()
+    import_libraries(job)
     set_threads(job)
     for arm in job["arms"]:
         emit({"event": "stage", "arm": arm["name"], "stage": "loading"})

@@ -4,21 +4,30 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-UNUSED = ("scipy",)  # transformers imports it for the losses of object detection, where it is installed: 0.2 s
+from vlmgate.protocol import Message
+from vlmgate.variants.artefact import CARD
+
+# What transformers imports where it is installed: for the losses of object detection (0.2 s) …
+UNUSED = ("scipy",)
+# … and for checkpoints that it packed itself, which artefacts of our own are not: their recipes import these when they need them.
+PACKERS = ("torchao", "accelerate")
 
 
-def import_libraries() -> None:
-    """Import what loads an artefact and captions with it: its seconds are most of a worker's start-up.
+def import_libraries(job: Message) -> None:
+    """Import what loads the job's arms and captions with them: its seconds are most of a worker's start-up.
 
-    Libraries that transformers uses only for something else look as if they were not there. What was imported stays until the
-    process ends, so the garbage collector is off meanwhile and passes over it afterwards: else it walks all modules again and
-    again (0.5 of 2.9 s of CPU time while importing, and 0.5 s with each of its full rounds after that).
+    Libraries that transformers uses only for something else look to it as if they were not there; who imports them later finds
+    them. What was imported stays until the process ends, so the garbage collector is off meanwhile and passes over it
+    afterwards: else it walks all modules again and again (0.5 of 2.9 s of CPU time while importing, and 0.5 s with each of its
+    full rounds after that).
     """
     was = gc.isenabled()
     gc.disable()
     try:
-        with hidden(*UNUSED):
+        ours = all((Path(arm["folder"]) / CARD).exists() for arm in job["arms"])
+        with hidden(*UNUSED, *(PACKERS if ours else ())):
             import torch  # noqa: F401
 
             import vlmgate.artefacts  # noqa: F401

@@ -20,7 +20,7 @@ def memory(job: Message, emit: Emit) -> None:
     import memray
 
     register(job)
-    import_libraries()  # now, so that the peak of loading is not that of importing
+    import_libraries(job)  # now, so that the peak of loading is not that of importing
     set_threads(job)
     (arm,) = job["arms"]
     emit({"event": "stage", "arm": arm["name"], "stage": "loading"})

@@ -146,18 +146,19 @@ def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str], engine: str = "") -> list[str]:
     """Fill an uninitialised ``model`` in place from what `tensors_of` gave, packed for ``engine``; returns the (tied) names still
-    empty."""
+    empty. What is packed is taken out of ``tensors``, so that no more than one matrix is held twice."""
     inside = tuple(f"{name}." for name in layout)
     dense = {name: value for name, value in tensors.items() if not name.startswith(inside or " ")}
     missing = model.load_state_dict(dense, strict=False, assign=True).missing_keys
-    for name, kind in layout.items():
+    for name, kind in sorted(layout.items(), key=lambda entry: not entry[1].startswith(ROWS)):  # before their heads are packed
         parent, _, child = name.rpartition(".")
         owner = model.get_submodule(parent)
         if kind.startswith(ROWS):
             head = kind.removeprefix(ROWS)
             setattr(owner, child, RowsOf(head, tensors[f"{head}.int8"], tensors[f"{head}.scale"]))
             continue
-        parts = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        inner = [key for key in tensors if key.startswith(f"{name}.")]
+        parts = {key.removeprefix(f"{name}."): tensors.pop(key) for key in inner}
         library = MAKERS.get(kind.partition(" ")[0])
         with packing(engine):
             make = import_module(library).make if library else _pack

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from vlmgate.artefacts import Captioner, build_artefact, load_artefact, load_processor, load_reference
@@ -36,6 +37,22 @@ def same_as_transformers(captioner: Captioner, checkpoint: Path, model: Model) -
     assert captioner.caption(pictures()) == theirs.caption(pictures())
 
 
+def searches_as_transformers(folder: Path, checkpoint: Path, model: Model) -> None:
+    """Token for token with beams and with seeded sampling, at fixed and at open length, alone and in a batch."""
+    kind, processor = family(model.family), load_processor(checkpoint)
+    for decoding in ({"beams": 3}, {"top_k": 5, "temperature": 0.7, "seed": 3}):
+        theirs = Captioner(load_reference(checkpoint, model), processor, kind, "cpu", torch.float32, None, decoding)
+        ours, inputs = load_artefact(folder, None, decoding), theirs.inputs(pictures())
+        greedy = load_artefact(folder).tokens(inputs, least=20, most=20)
+        for least, most in ((20, 20), (0, 24)):
+            found = ours.tokens(inputs, least=least, most=most)
+            assert torch.equal(found, theirs.tokens(inputs, least=least, most=most))
+            assert not torch.equal(found, greedy), "the settings must have changed something"
+        alone = {"pixel_values": inputs["pixel_values"][:1]}
+        assert torch.equal(ours.tokens(alone, least=20, most=20), theirs.tokens(alone, least=20, most=20))
+        assert torch.equal(ours.tokens(alone, least=3, most=5), ours.tokens(alone, least=3, most=5))  # begins anew each time
+
+
 def differences(captioner: Captioner, theirs: Captioner, images: list[Any], most: int = 24) -> list[tuple[int, int, float]]:
     """(image, position, distance of the two best logits there) of every caption that differs, where it first does."""
     found = []
@@ -53,7 +70,8 @@ def same_on_the_evaluation_images(variant: Variant, folder: Path) -> None:
     """scene-blip on its 320 images: equal, or different first where two words were as good as each other."""
     assert torch.get_num_threads() == 1, "conftest.py sets it: with two, beside a busy neighbour, this took over five minutes"
     model, checkpoint = MODELS["scene-blip"], FIXTURES / "models" / "scene-blip"
-    build_artefact(model, variant, checkpoint, folder)
+    exact = build_artefact(model, variant, checkpoint, folder)
+    assert exact["weight_bytes"] == pytest.approx(exact["expected_bytes"], rel=1e-3)
     theirs = Captioner(load_reference(checkpoint, model), load_processor(checkpoint), family(model.family), "cpu", torch.float32)
     images = [open_image(example.image) for example in load_coco(FIXTURES / "scenes").examples]
     found = differences(load_artefact(folder), theirs, images)

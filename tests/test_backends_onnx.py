@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exported import same_as_transformers, same_on_the_evaluation_images
+from exported import same_as_transformers, same_on_the_evaluation_images, searches_as_transformers
 
 from vlmgate.artefacts import CARD, build_artefact, cannot_run, load_artefact
+from vlmgate.backends import onnx as onnx_backend
 from vlmgate.backends.onnx_int8 import quantize
 from vlmgate.spec import Model, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
@@ -23,6 +24,7 @@ def test_fp32_graphs_caption_as_transformers_does(tiny_checkpoint: Path, tiny_mo
     assert exact["bits_per_weight"] == pytest.approx(32, abs=0.3)
     assert exact["size"] == sum(file.stat().st_size for file in (tmp_path / "a").iterdir() if file.name != CARD)
     same_as_transformers(load_artefact(tmp_path / "a"), tiny_checkpoint, tiny_model)
+    searches_as_transformers(tmp_path / "a", tiny_checkpoint, tiny_model)
 
 
 @pytest.mark.slow
@@ -47,6 +49,7 @@ def test_int8_is_in_the_graph_and_the_head_shares_its_matrix_with_the_embedding(
     exact = build_artefact(tiny_model, INT8, tiny_checkpoint, tmp_path / "a")
     assert exact["reloads"] == 1.0
     found = nodes(tmp_path / "a")
+    assert exact["low_precision_kernels"] == found["MatMulInteger"] / (found["MatMulInteger"] + 1)  # all but the patches ran so
     layers = 2 * 4 + 2 * 2 + 2 * 6 + 2  # vision, image's keys and values, text, head
     assert found["MatMulInteger"] == found["DynamicQuantizeLinear"] == layers
     assert {file.suffix for file in (tmp_path / "a").iterdir()} == {".json", ".onnx"}
@@ -76,3 +79,12 @@ def test_a_graph_without_matrices_is_refused() -> None:
     empty = helper.make_model(helper.make_graph([helper.make_node("Relu", ["a"], ["b"])], "g", ports[:1], ports[1:]))
     with pytest.raises(VlmgateError, match="nothing would be quantized"):
         quantize(empty)
+
+
+def test_int8_graphs_that_hold_floats_are_found_out(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variant promises INT8, its graphs are left in float32: every product is counted, and none ran in INT8."""
+    monkeypatch.setattr(onnx_backend, "quantize", lambda proto: proto)
+    exact = build_artefact(tiny_model, INT8, tiny_checkpoint, tmp_path / "a")
+    assert exact["low_precision_kernels"] == 0.0

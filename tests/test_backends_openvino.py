@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 import torch
-from exported import differences, pictures, same_as_transformers, same_on_the_evaluation_images
+from exported import differences, pictures, same_as_transformers, same_on_the_evaluation_images, searches_as_transformers
 
 from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
 from vlmgate.backends.openvino import WEIGHTED, compress, executed
@@ -26,6 +26,7 @@ def test_fp32_graphs_caption_as_transformers_does(tiny_checkpoint: Path, tiny_mo
     assert exact["bits_per_weight"] == pytest.approx(32, abs=0.3)
     assert exact["size"] == sum(file.stat().st_size for file in (tmp_path / "a").iterdir() if file.name != CARD)
     same_as_transformers(load_artefact(tmp_path / "a"), tiny_checkpoint, tiny_model)
+    searches_as_transformers(tmp_path / "a", tiny_checkpoint, tiny_model)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vlmgate.artefacts.captioner import load_processor
-from vlmgate.artefacts.expected import closed_form
+from vlmgate.artefacts.closed_form import closed_form
 from vlmgate.artefacts.load import ARTEFACT_VERSION, load_artefact, load_reference, read_card, shapes_of
 from vlmgate.artefacts.proof import fixed_pixels, promised
 from vlmgate.backends import TORCH, backend
@@ -27,6 +27,9 @@ from vlmgate.variants import ALL_PARTS, recipe
 from vlmgate.variants.artefact import CARD, size_of
 from vlmgate.variants.cast import DTYPES
 from vlmgate.variants.packed import all_weights, linear_zeros, low_precision_weights, tensors_of
+
+# Files with tensors and graphs; others are tokenizer, configuration …
+WEIGHED = (".safetensors", ".onnx", ".xml", ".bin")
 
 
 def cannot_run(variant: Variant) -> str:
@@ -75,7 +78,7 @@ def build_artefact(model: Model, variant: Variant, checkpoint: Path, folder: Pat
     if (folder / CARD).exists():
         return _exact(folder)
     loaded = load_reference(checkpoint, model)
-    expected = closed_form(loaded.config, variant, model.parts)
+    expected = closed_form(loaded.config, variant, model)
     parameters = transform(loaded, model, variant)
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     try:
@@ -86,6 +89,7 @@ def build_artefact(model: Model, variant: Variant, checkpoint: Path, folder: Pat
         else:
             found, ready = _save_graphs(loaded, model, variant, checkpoint, partial)
         exact = {"parameters": float(parameters), "size": _size(partial)} | found
+        exact |= _apart(partial, exact)
         exact |= _proven(ready, partial, variant) | expected
         _write_card(partial, model, variant, checkpoint, exact)
         if folder.exists() and not (folder / CARD).exists():
@@ -170,6 +174,12 @@ def _save_graphs(loaded: Any, model: Model, variant: Variant, checkpoint: Path, 
 def _size(folder: Path) -> float:
     """Bytes of all files that ship; the card is ours and stays out."""
     return size_of(folder)
+
+
+def _apart(folder: Path, exact: Mapping[str, float]) -> dict[str, float]:
+    """What of the size is no tensor: graph and headers in the files that hold the tensors, and all other files."""
+    held = sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in WEIGHED)
+    return {"container_bytes": held - exact["weight_bytes"], "tokenizer_bytes": exact["size"] - held}
 
 
 def _write_card(folder: Path, model: Model, variant: Variant, checkpoint: Path, exact: Mapping[str, float]) -> None:

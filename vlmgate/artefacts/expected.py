@@ -9,7 +9,6 @@ from torch import nn
 from transformers import AutoModelForImageTextToText
 from transformers.initialization import no_init_weights
 
-from vlmgate.backends import TORCH
 from vlmgate.spec import Step, Variant
 from vlmgate.variants import recipe
 from vlmgate.variants.packed import unique_tensors
@@ -55,16 +54,6 @@ def carry_out(model: nn.Module, step: Step, parts: Parts) -> None:
 def weigh(model: nn.Module) -> float:
     """Bytes of all tensors that would be stored, tied ones once."""
     return float(sum(value.numel() * value.element_size() for value in unique_tensors(model).values()))
-
-
-def closed_form(config: Any, variant: Variant, parts: Parts) -> dict[str, float]:
-    """``expected_bytes`` as an exact metric; empty where the backend or a recipe has no closed form."""
-    if variant.backend != TORCH:
-        return {}
-    try:
-        return {"expected_bytes": expected_bytes(config, variant, parts)}
-    except Exception:  # a recipe of a plugin may do with real weights what shapes cannot
-        return {}
 
 
 def parts_of(model: nn.Module) -> dict[str, tuple[str, ...]]:

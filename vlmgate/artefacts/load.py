@@ -50,9 +50,9 @@ def load_artefact(folder: Path, image_size: int | None = None, decoding: Mapping
     card = read_card(folder)
     variant = variant_of(card["variant"])
     if variant.backend != TORCH:
-        check_decoding(greedy.generate, decoding or {}, f"the backend {variant.backend}")
         runner = backend(variant.backend).load(folder, card["graphs"], variant)
-        return _attached(Captioner(runner, load_processor(folder), greedy, "cpu", torch.float32, image_size), variant)
+        captioner = Captioner(runner, load_processor(folder), greedy, "cpu", torch.float32, image_size, decoding or {})
+        return _attached(captioner, variant)
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     with no_init_weights(), _shapes_only():
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)

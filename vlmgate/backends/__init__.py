@@ -20,7 +20,9 @@ def backend(name: str) -> Any:
     is what `vlmgate.backends.greedy` decodes with and ``pixels(n)`` gives n training images to calibrate on. Optional is
     ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in INT8, and
     ``precisions(variant)``: graph (encoder, step) → kind of product (``matrix``, ``conv`` or ``activations``) → type in which it
-    is multiplied (fp32, bf16, int8) and bytes a weight as they are read, by which the variant's roofline is worked out.
+    is multiplied (fp32, bf16, int8) and bytes a weight as they are read, by which the variant's roofline is worked out; and
+    ``stored(variant)``: graph → kinds of weights (``matrix``, ``conv``, ``embedding``) that are stored in INT8, all others being
+    float32, and ``smoothing`` where activations are smoothed; or None where that is not known.
     """
     return import_module(BACKENDS[name])
 

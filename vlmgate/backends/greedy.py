@@ -1,4 +1,4 @@
-"""Greedy decoding with an exported encoder and decoder step, by the rules of transformers' ``generate``."""
+"""Decoding with an exported encoder and decoder step by the rules of transformers' ``generate``: greedy in a loop of its own."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -21,9 +21,17 @@ class Runner(Protocol):
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
 
+    def spread(self, times: int) -> None:
+        """Go on with so many rows for each image, before the first step."""
 
-def generate(runner: Runner, inputs: Mapping[str, Tensor], *, least: int, most: int) -> Tensor:
-    """Greedy token ids (B × n) without the start token, n at most ``most``.
+    def reorder(self, index: np.ndarray) -> None:
+        """Let each row go on from the caches of the row whose number is in ``index``."""
+
+
+def generate(
+    runner: Runner, inputs: Mapping[str, Tensor], *, least: int, most: int, decoding: Mapping[str, Any] | None = None
+) -> Tensor:
+    """Token ids (B × n) without the start token, n at most ``most``; greedy unless ``decoding`` says otherwise.
 
     The end token cannot come before ``least`` tokens; a text that has ended is filled with padding until all have.
 
@@ -39,6 +47,10 @@ def generate(runner: Runner, inputs: Mapping[str, Tensor], *, least: int, most: 
     if most > graphs["positions"]:
         raise VlmgateError(f"{most} new tokens asked for, but the model has {graphs['positions']} positions; ask for fewer")
     runner.look(pixels)
+    if decoding:
+        from vlmgate.backends import searched  # loads transformers' generation, which greedy decoding does without
+
+        return searched.generate(runner, len(pixels), least=least, most=most, decoding=decoding)
     ids = np.full(len(pixels), graphs["start"], np.int64)
     alive = np.ones(len(pixels), bool)
     said: list[np.ndarray] = []

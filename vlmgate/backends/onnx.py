@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ import torch
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
 from vlmgate.backends.onnx_int8 import quantize
+from vlmgate.backends.onnx_profile import low_share, watch
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant
 
-VERSION = 2
+VERSION = 3
 FILES = ("encoder.onnx", "step.onnx")
 NEEDS = ("onnxruntime", "onnx", "onnxscript")  # the last two to export
 
@@ -44,6 +46,11 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     float32 = ("fp32", 4.0)
     matrix = ("int8", 1.0) if graph_parameters(variant).get("weights") == "int8" else float32
     return {graph: {"matrix": matrix, "conv": float32, "activations": float32} for graph in ("encoder", "step")}
+
+
+def stored(variant: Variant) -> dict[str, set[str]]:
+    """Which weights stand in the file in INT8, with a scale a column."""
+    return {graph: {"matrix"} if graph_parameters(variant).get("weights") == "int8" else set() for graph in ("encoder", "step")}
 
 
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
@@ -102,18 +109,39 @@ def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
             yield 8 * values.itemsize, values.size
 
 
-class Runner:
-    """Both graphs in sessions of ONNX Runtime; caches are handed from step to step without a copy."""
+def low_precision_kernels(runner: "Runner") -> float:
+    """Share of the products with weight matrices that ran in INT8, by their number, in a call of both graphs that is profiled.
 
-    def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    The sessions are opened anew for it, with the same optimizations: those of ``runner`` go on unwatched.
+    """
+    graphs = runner.graphs
+    with TemporaryDirectory() as folder:
+        watched = Runner(runner.models, graphs, {}, Path(folder))
+        watched.look(np.zeros((1, 3, graphs["side"], graphs["side"]), np.float32))
+        watched.step(np.array([graphs["start"]]), 0)
+        return low_share([watched.encoder, watched.decoder])
+
+
+class Runner:
+    """Both graphs in sessions of ONNX Runtime; caches are handed from step to step without a copy.
+
+    With a folder as ``profile`` the sessions write down there what they run.
+    """
+
+    def __init__(
+        self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any], profile: Path | None = None
+    ) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.inter_op_num_threads = 1
-        self.encoder, self.decoder = (
-            onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]) for model in models
-        )
+        sessions = []
+        for name, model in zip(FILES, models, strict=True):
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = torch.get_num_threads()
+            options.inter_op_num_threads = 1
+            options = watch(options, profile / name) if profile else options
+            sessions.append(onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"]))
+        self.encoder, self.decoder = sessions
+        self.models = models
         self.graphs, self.value = graphs, onnxruntime.OrtValue.ortvalue_from_numpy
         self.names = [each.name for each in self.decoder.get_inputs()]
 
@@ -122,6 +150,17 @@ class Runner:
         self.image = list(self.encoder.run_with_ort_values(None, {"pixels": self.value(pixels)}))
         empty = [np.zeros((len(pixels), heads, 0, size), np.float32) for heads, size in self.graphs["caches"]]
         self.past = [self.value(past) for past in empty]
+
+    def spread(self, times: int) -> None:
+        """Go on with so many rows for each image, before the first step."""
+        self.image, self.past = (
+            [self.value(np.repeat(each.numpy(), times, 0)) for each in held] for held in (self.image, self.past)
+        )
+
+    def reorder(self, index: np.ndarray) -> None:
+        """Let each row go on from the caches of the row whose number is in ``index``."""
+        if (index != np.arange(len(index))).any():
+            self.past = [self.value(each.numpy()[index]) for each in self.past]
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""

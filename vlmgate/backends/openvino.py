@@ -55,6 +55,16 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     return {graph: {"matrix": of, "conv": of, "activations": plain} for graph, of in found.items()}
 
 
+def stored(variant: Variant) -> dict[str, set[str]] | None:
+    """Weights that stand in the file in INT8, with a scale a row; None for compressed weights (NNCF chooses their scales)."""
+    how = {graph: str(graph_parameters(variant).get(graph, "float")) for graph in FILES}
+    if not set(how.values()) <= {"float", "static-int8"}:
+        return None
+    return {
+        graph: {"matrix", "conv", "embedding", "smoothing"} if each == "static-int8" else set() for graph, each in how.items()
+    }
+
+
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
     """Convert both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
     import openvino
@@ -205,6 +215,21 @@ class Runner:
         for number in range(count):
             self.decoder.set_input_tensor(2 + count + number, self.encoder.get_output_tensor(number))
         self.past = [np.zeros((len(pixels), heads, 0, size), np.float32) for heads, size in self.graphs["caches"]]
+
+    def spread(self, times: int) -> None:
+        """Go on with so many rows for each image, before the first step."""
+        import openvino
+
+        count = len(self.graphs["caches"])
+        for number in range(count):
+            held = np.repeat(self.encoder.get_output_tensor(number).data, times, 0)
+            self.decoder.set_input_tensor(2 + count + number, openvino.Tensor(held))
+        self.past = [np.repeat(each, times, 0) for each in self.past]
+
+    def reorder(self, index: np.ndarray) -> None:
+        """Let each row go on from the caches of the row whose number is in ``index``."""
+        if (index != np.arange(len(index))).any():
+            self.past = [each[index] for each in self.past]
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""

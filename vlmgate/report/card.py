@@ -10,6 +10,8 @@ EXACT = {  # name in exact metrics → (words, divisor, decimals)
     "size": ("all files [MB]", 1e6, 2),
     "weight_bytes": ("tensors [MB]", 1e6, 2),
     "expected_bytes": ("tensors by closed form from the recipe [MB]", 1e6, 2),
+    "container_bytes": ("graphs and headers beside the tensors [MB]", 1e6, 2),
+    "tokenizer_bytes": ("tokenizer, configuration and other files [MB]", 1e6, 2),
     "parameters": ("parameters", 1, 0),
     "bits_per_weight": ("bits a weight", 1, 2),
     "low_precision_share": ("share of weights in 8 bits or fewer", 1, 4),

@@ -10,6 +10,7 @@ from vlmgate.worker.common import Emit, register, variant_of
 def size(job: Message, emit: Emit) -> None:
     """Bytes of the tensors of every variant by closed form, from a configuration alone (None, with why, where there is none)."""
     from vlmgate.artefacts.expected import expected_bytes, parts_of, skeleton
+    from vlmgate.artefacts.expected_graphs import graph_bytes
     from vlmgate.backends import TORCH
     from vlmgate.spec import VlmgateError
 
@@ -20,11 +21,14 @@ def size(job: Message, emit: Emit) -> None:
     parameters = sum(value.numel() for value in model.parameters())
     found: dict[str, list[Any]] = {}
     for variant in map(variant_of, job["variants"]):
-        if variant.backend != TORCH:
-            found[variant.name] = [None, f"graphs of {variant.backend} have no closed form"]
-            continue
         try:
-            found[variant.name] = [expected_bytes(config, variant, parts), ""]
+            weight: float | None = None
+            if variant.backend == TORCH:
+                weight = expected_bytes(config, variant, parts)
+            elif job["family"]:
+                weight = graph_bytes(config, job["family"], variant, parts)
+            why = f"graphs of {variant.backend} have no closed form here" if weight is None else ""
+            found[variant.name] = [weight, why]
         except VlmgateError as error:
             found[variant.name] = [None, str(error)]
         except Exception as error:  # a recipe of a plugin may need real weights

@@ -1,0 +1,83 @@
+"""What the constants of exported graphs should weigh, from shapes alone: each weight that they use, once, as it is stored."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from vlmgate.artefacts.expected import Parts, carry_out, skeleton
+from vlmgate.backends import backend
+from vlmgate.models import family
+from vlmgate.spec import Variant
+
+SCALE, FLOAT = 4, 4  # bytes
+
+
+def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float | None:
+    """Bytes of the weights of both graphs of a model of the family ``name``; None where family or backend do not tell.
+
+    A matrix in INT8 takes a byte a weight and a scale (float32) a row; all else is float32. Where activations are smoothed before
+    they are quantized (SmoothQuant, https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the product
+    with the embedding's matrix. What an exporter adds of its own (shapes, single scales) must stay below the 1 % that is allowed.
+    """
+    module, made = backend(variant.backend), family(name)
+    stored = module.stored(variant) if hasattr(module, "stored") and hasattr(made, "graphs") else None
+    if stored is None:
+        return None
+    model = skeleton(config)
+    for step in variant.steps:
+        carry_out(model, step, parts)
+    with torch.device("meta"):
+        graphs = made.graphs(model)
+        calls = {
+            "encoder": (graphs.encoder, (torch.empty(1, 3, graphs.side, graphs.side),)),
+            "step": (graphs.step, _step(graphs)),
+        }
+    used: dict[int, nn.Parameter] = {}
+    low: set[int] = set()
+    smoothed = 0
+    for graph, (root, inputs) in calls.items():
+        called = _called(root, inputs)
+        tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
+        for each, _ in called:
+            used |= {id(value): value for value in each.parameters(recurse=False)}
+            low |= {id(each.weight)} if _kind(each) in stored[graph] else set()
+        matrices = [(each, given) for each, given in called if _kind(each) == "matrix" and id(each.weight) not in tables]
+        smoothed += sum({id(given): given.shape[-1] for _, given in matrices}.values()) if "smoothing" in stored[graph] else 0
+    return float(sum(_bytes(value, each in low) for each, value in used.items()) + FLOAT * smoothed)
+
+
+def _step(graphs: Any) -> tuple[torch.Tensor, ...]:
+    """Inputs of a step on the meta device, one token long."""
+    image = graphs.encoder(torch.empty(1, 3, graphs.side, graphs.side))
+    past = [torch.empty(1, heads, 1, size) for heads, size in graphs.caches]
+    return (torch.empty((1, 1), dtype=torch.long), torch.empty(1, dtype=torch.long), *past, *image)
+
+
+def _called(root: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
+    """(module, what it is first given) of all that a call runs: modules that only lie there are not exported."""
+    seen: list[tuple[Any, Any]] = []
+
+    def note(module: nn.Module, given: tuple[Any, ...]) -> None:
+        seen.append((module, given[0] if given else None))
+
+    hooks = [each.register_forward_pre_hook(note) for each in root.modules()]
+    try:
+        with torch.no_grad(), torch.device("meta"):
+            root(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return seen
+
+
+def _kind(module: Any) -> str:
+    """What a module does with a matrix of its own: ``matrix`` (product), ``conv`` or ``embedding``; empty without one."""
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
+        return ""
+    return "embedding" if isinstance(module, nn.Embedding) else "conv" if weight.ndim > 2 else "matrix"
+
+
+def _bytes(value: torch.Tensor, low: bool) -> int:
+    return value.numel() + SCALE * value.shape[0] if low else FLOAT * value.numel()

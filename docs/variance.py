@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from vlmgate.cli.common import count, known, open_suite, root_of  # noqa: E402
+from vlmgate.cli.common import count, open_suite, root_of  # noqa: E402
 from vlmgate.record.files import atomic_write  # noqa: E402
 from vlmgate.running import cache_folder  # noqa: E402
 from vlmgate.selftest.recording import Subject  # noqa: E402
@@ -21,6 +21,7 @@ from vlmgate.selftest.tables import render  # noqa: E402
 from vlmgate.selftest.variance import Way, open_log, record, ways  # noqa: E402
 from vlmgate.selftest.variance_table import variance_tables  # noqa: E402
 from vlmgate.spec import VlmgateError  # noqa: E402
+from vlmgate.spec.names import known  # noqa: E402
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,6 +17,11 @@ PATCHES = (SIDE // PATCH) ** 2
 SEEN = PATCHES + 1  # with the class token
 HALF = Variant("half", (Step("layers", {"parts": ("vision", "text"), "amount": 0.5}),))
 
+INT4 = Variant(
+    "int4",
+    (Step("torchao", {"parts": ("vision", "text"), "scheme": "int4-weights", "tied": True, "group_size": 32}),),
+)
+
 
 @pytest.fixture(scope="module")
 def config(tiny_checkpoint: Path) -> Any:
@@ -73,6 +78,10 @@ def test_int8_takes_the_matrices_and_leaves_attention_and_patches(config: Any) -
     assert encoder["operations"]["int8"] == 2 * SEEN * (vision_matrices() + LAYERS * 2 * WIDTH**2)
     assert step["operations"]["int8"] == pytest.approx(2 * (step_matrices(config) - config.text_config.vocab_size * WIDTH))
     assert set(phases(config, VARIANTS["bnb-nf4"])[1]["operations"]) == {"fp32"}  # 4 bits become floats again
+    encoder, step = phases(config, INT4)  # a kernel of its own, which multiplies in bfloat16; the head counts with it
+    attention = LAYERS * 2 * 2 * SEEN**2 * WIDTH  # counted in the narrowest float of its phase
+    assert encoder["operations"]["bf16"] == 2 * SEEN * (vision_matrices() + LAYERS * 2 * WIDTH**2) + attention
+    assert set(step["operations"]) == {"bf16"}
     encoder, _ = phases(config, VARIANTS["openvino-int8"])  # which quantizes the patches too
     assert encoder["operations"]["fp32"] == LAYERS * 2 * 2 * SEEN**2 * WIDTH
 

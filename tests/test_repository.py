@@ -5,6 +5,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ LARGEST = 25_000_000  # bytes of one tracked file
 # The classes in brackets keep the pattern from finding itself; the CPU build's own index is allowed
 REGISTRY_HOSTS = re.compile(r"python[h]osted|pypi[.]org|pi[w]heels[.]org|art[i]factory|ana[c]onda[.]org")
 WORKFLOWS = ("tests", "gate", "gpu")
+SCRIPTS = sorted([*(ROOT / "docs").glob("*.py"), *(ROOT / "fixtures" / "models").glob("*.py")])
 
 
 def tracked() -> list[str]:
@@ -138,6 +140,13 @@ def test_package_data_is_declared() -> None:
     data = [path for path in (ROOT / "vlmgate").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
     undeclared = [path for path in data if path.parent.name != "vlmgate" or not any(path.match(each) for each in patterns)]
     assert undeclared == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_scripts_beside_the_package_still_fit_it(script: Path) -> None:
+    """They are measured with by hand only, so what they import could go without anybody noticing."""
+    told = subprocess.run([sys.executable, str(script), "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 0 and "usage:" in told.stdout, told.stderr
 
 
 def test_tox_environments() -> None:

@@ -7,6 +7,7 @@ import pytest
 from vlmgate.measure import Answer
 from vlmgate.models import BLIP_PARTS
 from vlmgate.running.group import (
+    MOST,
     RESERVE,
     ROLES,
     Group,
@@ -48,6 +49,12 @@ def names(parts: list[list[Case]]) -> list[list[str]]:
 )
 def test_cases_are_shared_out_by_memory_with_the_reference_in_each_part(free: float, shared: list[list[str]]) -> None:
     assert names(share_out(CASES, CASES[0], {each.id: GB for each in CASES}, free)) == shared
+
+
+def test_a_worker_has_no_more_than_so_many_variants_however_much_memory_there_is() -> None:
+    many = [CASES[0], *(case(f"v{n}") for n in range(MOST + 1))]
+    parts = names(share_out(many, many[0], {each.id: GB for each in many}, 1000 * GB))
+    assert parts == [["fp32", *(f"v{n}" for n in range(MOST))], ["fp32", f"v{MOST}"]]
 
 
 def test_a_small_variant_leaves_room_for_another() -> None:

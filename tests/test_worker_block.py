@@ -15,7 +15,7 @@ from vlmgate.measure import Answer, run_job
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
 from vlmgate.worker.block import FIRST_ROUNDS, THROUGHPUT_CALLS
-from vlmgate.worker.turns import WARMUP_CALLS, schedule
+from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule
 
 SEED, ROUNDS, SIZES = 7, 3, [1, 4]
 
@@ -49,7 +49,7 @@ def test_a_block_has_a_positive_time_for_every_arm_image_and_round(block: tuple[
 def test_a_block_takes_the_turns_of_its_schedule_and_announces_them(block: tuple[Answer, list[Message], Any]) -> None:
     stages = [(message["stage"], message["arm"]) for message in block[1] if message["event"] == "stage"]
     for stage in ("loading", "warming"):
-        assert [name for word, name in stages if word == stage] == ["fp32", "spy", "placebo"]
+        assert [name for word, name in stages if word == stage] == loading_order(SEED, ["fp32", "spy", "placebo"])
     turns = schedule(SEED, ROUNDS, len(IMAGES), ["fp32", "spy", "placebo"])
     assert [name for word, name in stages if word == "timing"] == [name for _, order in turns for name in order]
     ticks = [(message["done"], message["of"]) for message in block[1] if message["event"] == "tick"]

@@ -124,18 +124,20 @@ def weighted(module: Any) -> bool:
 
 def of_recipe(config: Any, model: nn.Module, variant: Variant, parts: Parts) -> Precise:
     """In which types matrices are multiplied and stored once the recipe is carried out on shapes."""
-    after, promised = skeleton(config), set[str]()
+    after, promised = skeleton(config), dict[str, str]()
     for step in variant.steps:
         before = set(_weighted_names(after))
         carry_out(after, step, parts)
-        kernels = getattr(recipe(step.recipe), "LOW_PRECISION_KERNELS", False)
+        module = recipe(step.recipe)
+        kernels = getattr(module, "LOW_PRECISION_KERNELS", False)
         if kernels(step.parameters) if callable(kernels) else kernels:
-            promised |= before - set(_weighted_names(after))
+            kind = module.multiplies(step.parameters) if hasattr(module, "multiplies") else INT8
+            promised |= dict.fromkeys(before - set(_weighted_names(after)), kind)
     activations = TYPES[DTYPES[variant.dtype]]
     table: dict[str, tuple[str, int, int]] = {}
     for name in _weighted_names(model):
         there: Any = after.get_submodule(name)
-        kind = INT8 if name in promised else TYPES[there.weight.dtype] if weighted(there) else activations
+        kind = promised[name] if name in promised else TYPES[there.weight.dtype] if weighted(there) else activations
         weight: Any = model.get_submodule(name).weight
         table[name] = (kind, _bytes(there), weight.numel())
 

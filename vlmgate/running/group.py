@@ -13,6 +13,7 @@ from vlmgate.suite import Suite
 SEED = 20_260
 LOOK, CONFIRM, RETRY = ROLES = ("look", "confirm", "retry")  # of blocks
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
+MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast as the reference (docs/measuring.md)
 KINDS = {"warming": WARM_UP, "timing": TIMED, "timing the first token": FIRST_TOKEN}  # a worker's stage → the kind of its calls
 
 
@@ -66,8 +67,8 @@ def share_out(
     """Cases by worker, with the reference in each; planned beforehand from the weights (``size``, bytes by case id).
 
     Cases of one runtime are together when their weights fit into the ``free`` bytes, those on a GPU into its ``gpu_free`` bytes;
-    the reference and the placebo, a second reference, take their part. What does not fit, and what brings another runtime, goes
-    into further workers.
+    the reference and the placebo, a second reference, take their part. What does not fit, what would be more than ``MOST``
+    variants, and what brings another runtime, goes into further workers.
     """
 
     def place(case: Case) -> str:
@@ -89,7 +90,8 @@ def _filled(
     parts: list[list[Case]] = [[]]
     for case in cases:
         beside = sum(size[other.id] for other in parts[-1] if place(other) == place(case))
-        if parts[-1] and beside + size[case.id] > room[place(case)]:
+        full = len(parts[-1]) == MOST or beside + size[case.id] > room[place(case)]
+        if parts[-1] and full:
             parts.append([])
         parts[-1].append(case)
     return parts

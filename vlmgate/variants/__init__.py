@@ -182,5 +182,6 @@ RECIPES: dict[str, str] = {
 def recipe(name: str) -> Any:
     """The module of a recipe: ``missing(parameters) -> str``, ``apply(model, prefixes, parameters)``; optionally
     ``attach(captioner, parameters)``, ``shapes(model, prefixes, parameters)``, ``versions()`` of the libraries it packs with,
-    ``SHRINKS`` (it takes parameters out) and ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters)."""
+    ``SHRINKS`` (it takes parameters out), ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters) and
+    ``multiplies(parameters)`` (the type in which they multiply, where it is not INT8)."""
     return import_module(RECIPES[name])

@@ -43,6 +43,12 @@ def LOW_PRECISION_KERNELS(parameters: Mapping[str, Any]) -> bool:  # noqa: N802 
     return bool(parameters["scheme"] != INT8)
 
 
+def multiplies(parameters: Mapping[str, Any]) -> str:
+    """The type in which a kernel of its own multiplies: torch's INT4 kernel turns weights into bfloat16 in registers.
+    The tied head, which INT4 puts in INT8, is counted with it."""
+    return "bf16" if parameters["scheme"] == INT4 else "int8"
+
+
 def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:
     """Quantize the Linear layers under ``prefixes`` in place, by ``scheme``: int8-dynamic, int8-weights or int4-weights.
 

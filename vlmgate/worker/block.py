@@ -13,7 +13,7 @@ from vlmgate.worker.clock import clock_of
 from vlmgate.worker.common import Emit, batches, cores, load, register, set_threads
 from vlmgate.worker.energy import energy_of, gpu_state
 from vlmgate.worker.imports import import_libraries
-from vlmgate.worker.turns import measure_yardstick, schedule, warm_up
+from vlmgate.worker.turns import loading_order, measure_yardstick, schedule, warm_up
 
 FIRST_ROUNDS = 2  # rounds of calls for one token, at most as many as timed rounds
 THROUGHPUT_CALLS = 3  # an arm and batch size; the median counts
@@ -22,14 +22,19 @@ Took = tuple[float, float | None]  # seconds of a call by the wall clock, and by
 
 
 class Arms:
-    """The arms of a block, loaded, with the images as each of them takes them."""
+    """The arms of a block, loaded, with the images as each of them takes them.
+
+    They are loaded and warmed up in an order that the seed draws: what comes first gets other memory than what comes later, and
+    were that always the reference, every speed-up would be off by it.
+    """
 
     def __init__(self, job: Message, emit: Emit) -> None:
         self.job, self.emit = job, emit
-        self.captioners: dict[str, Any] = {}
+        self.captioners: dict[str, Any] = dict.fromkeys(arm["name"] for arm in job["arms"])  # as in the job, whoever loads first
+        self.order = loading_order(job["seed"], list(self.captioners))
         self.calls: list[list[Any]] = []  # [stage, arm, round, image, seconds], in the order in which they were made
         self.told = 0  # of the calls, how many the parent knows, should this worker die
-        for arm in job["arms"]:
+        for arm in sorted(job["arms"], key=lambda arm: self.order.index(arm["name"])):
             self.say(arm["name"], "loading")
             self.captioners[arm["name"]] = load(arm, job)
         images = batches(job)
@@ -52,7 +57,7 @@ class Arms:
     def warm_up(self) -> dict[str, list[float]]:
         """The calls of each arm until it is steady; kept, and never judged."""
         found = {}
-        for name in self.captioners:
+        for name in self.order:
             self.say(name, "warming")
             found[name] = warm_up(lambda name=name: self.call(name, self.inputs[name][0], self.job["new_tokens"])[0])  # type: ignore[misc]
         return found

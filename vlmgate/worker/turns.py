@@ -21,6 +21,11 @@ def schedule(seed: int, rounds: int, images: int, arms: list[str]) -> list[tuple
     return turns
 
 
+def loading_order(seed: int, arms: list[str]) -> list[str]:
+    """In which order the arms are loaded and warmed up, drawn apart from their turns."""
+    return random.Random(f"loading {seed}").sample(arms, len(arms))
+
+
 def warm_up(call: Callable[[], float]) -> list[float]:
     """Call until two calls in a row are within STEADY of the fastest, at most WARMUP_CALLS times."""
     seconds = [call(), call()]

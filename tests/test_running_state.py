@@ -28,7 +28,8 @@ def test_an_interrupted_session_gives_what_was_measured(place: Place) -> None:
 
 def test_a_reference_that_dies_fails_its_group(broken: Run) -> None:
     (failure,) = broken.failures
-    assert (failure.arm, failure.stage, failure.kind) == ("fp32", "warming", "SIGSEGV")
+    assert failure.arm in ("fp32", "placebo")  # two copies of one artefact, whichever was warmed up first
+    assert (failure.stage, failure.kind) == ("warming", "SIGSEGV")
     assert broken.status == "complete" and not broken.blocks
     assert records(broken)[FP32].failure == records(broken)[SLOW].failure == failure
     found = verdicts(broken, SLOW)

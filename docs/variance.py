@@ -13,9 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from vlmgate.cli.common import count, open_suite, root_of  # noqa: E402
+from vlmgate.cli.common import count  # noqa: E402
+from vlmgate.cli.proof import subject_of  # noqa: E402
 from vlmgate.record.files import atomic_write  # noqa: E402
-from vlmgate.running import cache_folder  # noqa: E402
 from vlmgate.selftest.recording import Subject  # noqa: E402
 from vlmgate.selftest.tables import render  # noqa: E402
 from vlmgate.selftest.variance import Way, open_log, record, ways  # noqa: E402
@@ -42,17 +42,11 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def subject_of(options: argparse.Namespace) -> Subject:
-    """The model with the settings that the tier gives its case on the dataset."""
-    suite = open_suite(options)
-    model = known(suite.models, options.model, "model")
-    cases = suite.tier(options.tier).cases
-    found = [case.settings for case in cases if case.model.name == model.name and case.dataset == options.dataset]
-    if not found:
-        raise VlmgateError(f"tier {options.tier} has no case {model.name}/*/{options.dataset}; name one that it has")
-    rounds, images = options.rounds or found[0].rounds, options.images or found[0].timed_images
-    settings = replace(found[0], rounds=rounds, timed_images=images, batches=())
-    return Subject(model, options.dataset, settings, root_of(options), cache_folder(), suite.plugins)
+def timed_as_asked(options: argparse.Namespace) -> Subject:
+    """The model with the settings that the tier gives its case, but for the rounds and images that were asked for."""
+    subject = subject_of(options)
+    rounds, images = options.rounds or subject.settings.rounds, options.images or subject.settings.timed_images
+    return replace(subject, settings=replace(subject.settings, rounds=rounds, timed_images=images, batches=()))
 
 
 def chosen(options: argparse.Namespace, threads: int) -> list[Way]:
@@ -68,7 +62,7 @@ def chosen(options: argparse.Namespace, threads: int) -> list[Way]:
 def main() -> int:
     """Measure what is missing, and print the tables."""
     options = parser().parse_args()
-    subject = subject_of(options)
+    subject = timed_as_asked(options)
     log = options.log or ROOT / "results" / f"variance-{options.model}.jsonl"
     there = ways(subject.settings.threads)
     if options.list:

@@ -26,7 +26,7 @@ BANK = Path("fixtures/bank/scene-blip.jsonl.gz")
 def bank(options: argparse.Namespace) -> int:
     """Measure blocks of reference, INT8, copies and slowed ones until the bank holds enough; goes on where it stopped."""
     until = 0 if options.more else options.blocks
-    made = record_blocks(options.out, _subject(options), until=until, more=options.more or 0, progress=_tell)
+    made = record_blocks(options.out, subject_of(options), until=until, more=options.more or 0, progress=_tell)
     seconds = sum(entry.seconds for entry in made.entries)
     print(f"{options.out}: {len(made.entries)} blocks, {seconds / max(len(made.entries), 1):.1f} s each")
     return PASSED
@@ -35,7 +35,7 @@ def bank(options: argparse.Namespace) -> int:
 def noise(options: argparse.Namespace) -> int:
     """Print spread and shape of the bank's block values beside sequential timing; with --naive, time sequentially now."""
     if options.naive:
-        medians = time_sequentially(_subject(options), options.naive, _tell)
+        medians = time_sequentially(subject_of(options), options.naive, _tell)
         return _show([naive_table(medians, "live, one arm a process")], options)
     return _show(noise_tables(_enough(read_bank(options.bank), 4, options.bank)), options)
 
@@ -93,7 +93,7 @@ def _tell(line: str) -> None:
     print(f"vlmgate: {line}", file=sys.stderr, flush=True)
 
 
-def _subject(options: argparse.Namespace) -> Subject:
+def subject_of(options: argparse.Namespace) -> Subject:
     """The model with the settings that the tier gives its case on the dataset."""
     suite = open_suite(options)
     model = known(suite.models, options.model, "model")

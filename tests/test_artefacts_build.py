@@ -7,10 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import safetensors
 import torch
+import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -28,6 +31,7 @@ from vlmgate.artefacts import (
     load_reference,
     transform,
 )
+from vlmgate.backends import backend
 from vlmgate.datasets import scenes
 from vlmgate.datasets.draw import draw_scene
 from vlmgate.models import family
@@ -373,6 +377,21 @@ def test_the_key_holds_all_that_an_artefact_depends_on(copied: Path, tiny_checkp
     save_file({name: value * 2 for name, value in load_file(copied / "model.safetensors").items()}, copied / "model.safetensors")
     others.append(key(tiny_model, pruned, copied))
     assert len({same, *others}) == 5
+
+
+@pytest.mark.parametrize("library", [torch, transformers, safetensors], ids=lambda library: library.__name__)
+def test_the_key_changes_with_each_library(
+    library: ModuleType, tiny_checkpoint: Path, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = artefact_key(tiny_model, VARIANTS["pruned"], tiny_checkpoint)
+    monkeypatch.setattr(library, "__version__", "0.0.1")
+    assert artefact_key(tiny_model, VARIANTS["pruned"], tiny_checkpoint) != before
+
+
+def test_the_key_changes_with_the_runtime(tiny_checkpoint: Path, tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = artefact_key(tiny_model, VARIANTS["onnx-fp32"], tiny_checkpoint)
+    monkeypatch.setattr(backend("onnx"), "versions", lambda: {"onnxruntime": "0.0.1"})
+    assert artefact_key(tiny_model, VARIANTS["onnx-fp32"], tiny_checkpoint) != before
 
 
 # --- What cannot run, and what cannot be loaded

@@ -9,7 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
+import transformers
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
@@ -115,6 +117,8 @@ def artefact_key(model: Model, variant: Variant, checkpoint: Path) -> Mapping[st
         "checkpoint": fingerprint(checkpoint, model.name),
         "processor": _processor_fingerprint(checkpoint),
         "torch": torch.__version__,
+        "transformers": transformers.__version__,  # it loads, reshapes and saves the model
+        "safetensors": safetensors.__version__,
         "engine": torch.backends.quantized.engine,
         "runtime": {} if variant.backend == TORCH else _runtime(variant.backend),
         "libraries": {step.recipe: found for step in variant.steps if (found := _libraries(step.recipe))},

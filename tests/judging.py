@@ -79,7 +79,7 @@ def statistics(hits: int = IMAGES, cider: float = 5.0) -> dict[str, tuple[float,
 
 
 def totals(quality: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: float(value[0]) for name, value in scores.corpus(np.asarray(list(quality.values()))).items()}
+    return {name: float(value[0]) for name, value in scores.unsmoothed(np.asarray(list(quality.values()))).items()}
 
 
 def record(variant: str, **changes: Any) -> CaseRecord:

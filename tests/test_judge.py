@@ -59,6 +59,8 @@ def then(**changes: Any) -> Any:
 
 
 NO_SCORE = record("fp32", quality=dict.fromkeys(statistics(), (0.0,) * 13))
+# captions of ten words, none of which is in a reference: only smoothing gives them a BLEU
+BABBLE = record("int8", quality=dict.fromkeys(statistics(), (0.0,) * 4 + (10.0, 9.0, 8.0, 7.0, 10.0, 10.0, 0.0, 0.0, 10.0)))
 DUMB, BARE, IDLE = record("int8", quality=NO_SCORE.quality), record("int8", exact={}), exact(low_precision_share=0.0)
 
 JOULES = "energy_per_caption"
@@ -204,6 +206,19 @@ TABLE: dict[str, tuple[str, str, float, dict[str, Any], Outcome, Change]] = {
     "quality under its limit": (BLEU, "limit", math.nextafter(INT8.scores[BLEU], 2), {}, FAIL, UNKNOWN),
     "reference without a score": ("cider", "reference", 0.0, {"reference": NO_SCORE}, UNRESOLVED, UNKNOWN),
     "neither scores": ("cider", "reference", 0.0, {"case": DUMB, "reference": NO_SCORE}, UNRESOLVED, UNKNOWN),
+    "reference matches nothing": (BLEU, "reference", 0.0, then(quality=BABBLE.quality), UNRESOLVED, UNKNOWN),
+    "neither matches anything": (BLEU, "reference", 0.0, {"case": BABBLE, **then(quality=BABBLE.quality)}, UNRESOLVED, UNKNOWN),
+    "matches nothing": (BLEU, "reference", 0.5, {"case": BABBLE}, FAIL, UNKNOWN),
+    "matches nothing, limit": (BLEU, "limit", 1e-9, {"case": BABBLE}, FAIL, UNKNOWN),
+    "baseline matches nothing": (BLEU, "baseline", 0.02, {"baseline": baseline_of(BABBLE)}, UNRESOLVED, UNKNOWN),
+    "nothing matched then or now": (
+        BLEU,
+        "baseline",
+        0.02,
+        {"case": BABBLE, "baseline": baseline_of(BABBLE)},
+        UNRESOLVED,
+        UNKNOWN,
+    ),
     "no captions": (BLEU, "reference", 0.5, {"case": record("int8", quality={})}, UNRESOLVED, UNKNOWN),
     "no captions of the reference": (BLEU, "reference", 0.5, then(quality={}), UNRESOLVED, UNKNOWN),
     "quality unchanged": (BLEU, "baseline", 0.0, {"baseline": baseline_of(INT8)}, PASS, UNCHANGED),

@@ -25,6 +25,27 @@ def test_a_baseline_that_scores_zero_never_passes():
     assert found.outcome is Outcome.UNRESOLVED and "scores zero" in found.sentence
 
 
+def without_matches(order):
+    """Captions of ten words in which no n-gram of ``order`` words or more is in a reference."""
+    found = tuple(float(5 - n) if n < order else 0.0 for n in (1, 2, 3, 4))
+    return dict.fromkeys(statistics(), (*found, 10.0, 9.0, 8.0, 7.0, 10.0, 10.0, 0.0, 0.0, 10.0))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("case", [record("int8"), record("int8", quality=without_matches(1))])
+def test_a_bleu_that_smoothing_alone_keeps_above_zero_is_nothing_to_divide_by(order, case):
+    """Two sets of captions that match nothing have equal smoothed scores: a ratio of exactly one."""
+    nothing = without_matches(order)
+    for found in (
+        judge(line(f"bleu_{order}", "reference", 0.0), case, record("fp32", quality=nothing)),
+        judge(line(f"bleu_{order}", "baseline", 0.9), case, baseline=baseline_of(record("int8", quality=nothing))),
+    ):
+        assert found.outcome is Outcome.UNRESOLVED and f"scores zero on bleu_{order}" in found.sentence
+    if order > 1:  # of shorter n-grams there are matches
+        less = judge(line(f"bleu_{order - 1}", "reference", 0.5), reference=record("fp32", quality=nothing))
+        assert less.estimate.centre > 1
+
+
 def captions(**changes):
     said = dict.fromkeys(statistics(), "a red cube") | changes
     return record("int8", captions=said)

@@ -9,7 +9,7 @@ from pycocoevalcap.bleu.bleu_scorer import BleuScorer
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from vlmgate.metrics.scores import FIELDS, corpus, signature, statistics
+from vlmgate.metrics.scores import FIELDS, corpus, signature, statistics, unsmoothed
 from vlmgate.metrics.tokenizer import tokenize
 from vlmgate.spec import VlmgateError
 
@@ -95,6 +95,18 @@ def test_empty_captions_score_zero_without_a_warning(recwarn: pytest.WarningsRec
     scores = corpus(_array({"1": "", "2": "  "}, {"1": ["a dog runs"], "2": ["the cat sits"]}))
     assert {name: float(v[0]) for name, v in scores.items()} == pytest.approx(dict.fromkeys(scores, 0.0), abs=1e-12)
     assert not recwarn.list
+
+
+def test_without_smoothing_only_what_matches_nothing_is_other() -> None:
+    captions, references = {"1": "a red dog sits", "2": "big table"}, {"1": ["a red cat runs"], "2": ["the blue cat"]}
+    stats = _array(captions, references)
+    counts = np.array([[1, 1], [0, 2]])
+    smooth, plain = corpus(stats, counts), unsmoothed(stats, counts)
+    assert all(smooth[f"bleu_{n}"].all() for n in (1, 2, 3, 4)), "pycocoevalcap's scores are never zero here"
+    assert [(plain[f"bleu_{n}"] > 0).tolist() for n in (1, 2, 3, 4)] == [[True, False]] * 2 + [[False, False]] * 2
+    for name, values in plain.items():
+        assert all(value in (0, same) for value, same in zip(values, smooth[name], strict=True))
+    assert unsmoothed(stats)["bleu_1"] == corpus(stats)["bleu_1"]
 
 
 def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

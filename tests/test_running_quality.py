@@ -2,7 +2,19 @@
 
 from sessions import records, verdicts
 
+from vlmgate.metrics.scores import FIELDS
 from vlmgate.spec import Outcome, Run
+
+
+def test_a_bleu_is_kept_as_zero_where_nothing_matches(whole: tuple[Run, list[str]]) -> None:
+    """The tiny model babbles: pycocoevalcap's smoothing alone would give it a BLEU."""
+    captioned = [record for record in whole[0].cases if record.captions]
+    correct = [
+        [sum(row[FIELDS.index(f"correct_{n}")] for row in record.quality.values()) for n in (1, 2, 3, 4)] for record in captioned
+    ]
+    assert any(not sums[3] for sums in correct)
+    kept = [[record.scores[f"bleu_{n}"] > 0 for n in (1, 2, 3, 4)] for record in captioned]
+    assert kept == [[found > 0 for found in sums] for sums in correct]
 
 
 def test_random_weights_are_asked_for_no_captions(broken: Run) -> None:

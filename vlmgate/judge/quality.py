@@ -41,7 +41,9 @@ def quality(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels)
 
 @lru_cache(maxsize=1024)  # every look judges all lines again, and captions do not change between looks
 def _retention(now: Statistics, then: Statistics, name: str, level: float) -> Estimate:
-    return bootstrap_ratio(now, then, lambda stats, counts: scores.corpus(stats, counts)[name], level=level, seed=BOOTSTRAP_SEED)
+    return bootstrap_ratio(
+        now, then, lambda stats, counts: scores.unsmoothed(stats, counts)[name], level=level, seed=BOOTSTRAP_SEED
+    )
 
 
 def _score_since(evidence: Evidence, metric: Metric, score: float) -> tuple[Estimate | None, str]:

@@ -62,6 +62,27 @@ def corpus(stats: NDArray[np.float64], counts: NDArray[Any] | None = None) -> di
     Raises:
         VlmgateError: the shapes do not fit, or a draw holds no image.
     """
+    return _scores(_sums(stats, counts))
+
+
+def unsmoothed(stats: NDArray[np.float64], counts: NDArray[Any] | None = None) -> dict[str, NDArray[np.float64]]:
+    """``corpus``, but a BLEU-n is 0 where no n-gram of that length is found in a reference.
+
+    pycocoevalcap's smoothing leaves more than 0 there (up to 0.03), and a ratio of two such values would say nothing. Scores
+    that are kept and judged are these; wherever something matches they are pycocoevalcap's.
+    """
+    sums = _sums(stats, counts)
+    matched = {f"bleu_{n}": sums[:, FIELDS.index(f"correct_{n}")] > 0 for n in (1, 2, 3, 4)}
+    return {name: np.where(matched[name], score, 0.0) if name in matched else score for name, score in _scores(sums).items()}
+
+
+def signature(images: int, references: int) -> str:
+    """How the scores were made: tokenizer, scorer version, number of images and of references an image."""
+    return f"tokenizer {TOKENIZER} | pycocoevalcap {version('pycocoevalcap')} | {images} images | {references} references"
+
+
+def _sums(stats: NDArray[np.float64], counts: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Each draw's sums of the statistics, (draws, len(FIELDS) + 1), the number of images last."""
     stats = np.asarray(stats, np.float64)
     if stats.ndim != 2 or stats.shape[1] != len(FIELDS):
         raise VlmgateError(f"statistics have shape {stats.shape}, expected (images, {len(FIELDS)}): score the captions again")
@@ -73,13 +94,12 @@ def corpus(stats: NDArray[np.float64], counts: NDArray[Any] | None = None) -> di
     sums = np.concatenate(chunks) if chunks else np.zeros((0, len(FIELDS) + 1))
     if not (sums[:, -1] > 0).all():
         raise VlmgateError("a draw holds no image, expected at least one: check the caption set and the bootstrap counts")
+    return sums
+
+
+def _scores(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     means = {name: sums[:, FIELDS.index(name)] / sums[:, -1] for name in ("rouge_l", "cider", "words")}
     return _corpus_bleu(sums) | means
-
-
-def signature(images: int, references: int) -> str:
-    """How the scores were made: tokenizer, scorer version, number of images and of references an image."""
-    return f"tokenizer {TOKENIZER} | pycocoevalcap {version('pycocoevalcap')} | {images} images | {references} references"
 
 
 def _tokenized(

@@ -40,7 +40,7 @@ def _show(state: State, group: Group, message: Message) -> None:
 def _score(state: State, case: Case, group: Group, captions: Mapping[str, str]) -> None:
     references = {str(example.id): example.references for example in group.dataset.examples}
     stats = scores.statistics(captions, references)
-    totals = {name: float(value[0]) for name, value in scores.corpus(np.asarray(list(stats.values()))).items()}
+    totals = {name: float(value[0]) for name, value in scores.unsmoothed(np.asarray(list(stats.values()))).items()}
     exact = dict(state.records[case.id].exact)
     exact |= {"empty_share": degenerate.empty_share(captions), "degenerate_share": degenerate.degenerate_share(captions)}
     if then := captions if case is group.reference else state.records[group.reference.id].captions:

@@ -147,6 +147,31 @@ os.kill(os.getpid(), signal.SIGSEGV)
     worker.assert_gone()
 
 
+def test_what_a_worker_started_in_sessions_of_their_own_ends_with_it(tmp_path: Path, temporary: Path) -> None:
+    notes = tmp_path / "strays"
+    worst = f"""
+sleeper = subprocess.Popen(["sleep", "600"], start_new_session=True)
+shell = "setsid sh -c 'sleep 600 & echo $!; echo $$' > {notes}"  # whose parents end: it belongs to nobody then
+subprocess.run(["sh", "-c", shell], check=True)
+with open({str(notes)!r}, "a") as file:
+    print(sleeper.pid, file=file)
+raise RuntimeError("left them alone")
+"""
+    other = subprocess.Popen(["sleep", "600"], start_new_session=True)  # not a worker's
+    try:
+        worker = Worker(tmp_path, worst)
+        answer = worker.run()
+        assert answer.failure is not None and answer.failure.message == "left them alone"
+        strays = [int(pid) for pid in notes.read_text().split()]
+        assert len(strays) == 3 and not [process for process in map(alive, strays) if process]
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    worker.assert_gone()
+    assert not list(temporary.iterdir())
+
+
 def test_an_arm_that_runs_out_of_memory_under_a_limit_is_named_with_what_to_do(tmp_path: Path, tiny_model: Model) -> None:
     plugin = write_tricks(tmp_path / "tricks.py", Path(tiny_model.location))
     variants = [asdict(VARIANTS["fp32"]), asdict(trick("hog", do="spike", bytes=200 * 10**9))]

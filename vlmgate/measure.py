@@ -76,11 +76,11 @@ def run_job(
 ) -> Answer:
     """Do one job in a fresh worker and wait for it without using the CPU.
 
-    The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), so that no
-    process is left behind. It has a temporary folder of its own, which goes with it. With ``paths`` its modules come from
-    there first, vlmgate among them, and it starts in the first of them. ``memory_limit``: bytes of private memory
-    that the worker may use (None: as many as there are). Of the job, ``environment`` (variables) and ``under`` (a command
-    that becomes the worker, such as ``setarch -R``) are there before its Python starts.
+    The worker runs in a process group of its own, which is killed when this returns or raises (Ctrl-C included), with what it
+    started outside of the group, so that no process is left behind. It has a temporary folder of its own, which goes with it.
+    With ``paths`` its modules come from there first, vlmgate among them, and it starts in the first of them. ``memory_limit``:
+    bytes of private memory that the worker may use (None: as many as there are). Of the job, ``environment`` (variables) and
+    ``under`` (a command that becomes the worker, such as ``setarch -R``) are there before its Python starts.
     """
     answer, stage = Answer(), ("", "starting")
     limits = {"memory_limit": memory_limit} if memory_limit else {}
@@ -133,7 +133,7 @@ def answer_of(answer: Answer) -> Answer:
 
 @contextlib.contextmanager
 def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str, paths: Sequence[str] | None) -> Any:
-    """The process with the ends of its two pipes; on leaving, its whole process group is killed and reaped."""
+    """The process with the ends of its two pipes; on leaving, it is killed with all that it started, and reaped."""
     to_worker, from_parent = os.pipe()
     from_worker, to_parent = os.pipe()
     command = [*job.get("under", ()), python, "-m", "vlmgate.worker", str(to_worker), str(to_parent)]
@@ -155,37 +155,41 @@ def _spawn(job: Mapping[str, Any], log: IO[bytes], scratch: str, python: str, pa
         try:
             yield process, source, sink
         finally:  # also when it is done: a worker has nothing to tidy up, and leaving torch takes a second
-            _end(process.pid)
+            _end(process.pid, scratch)
             process.wait()
             if "cache" in job:
                 _sweep(Path(job["cache"]), process.pid)
 
 
-def _end(group: int) -> None:
-    """Kill a process group; Python's resource tracker in it, if there is one, may first remove the shared memory it knows of.
+def _end(group: int, scratch: str) -> None:
+    """Kill a process group and what it started elsewhere; Python's resource tracker, if there is one, may first remove the
+    shared memory it knows of.
 
     It does so when all others have gone, and ignores softer signals.
     """
-    trackers = []
-    for pid in _members(group):
-        if b"resource_tracker" in _read(f"/proc/{pid}/cmdline"):
-            trackers.append(pid)
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
     until = time.monotonic() + TIDYING
-    while trackers and time.monotonic() < until and set(trackers) & set(_members(group)):
+    while left := _members(group, scratch):
+        late = time.monotonic() > until
+        for pid in left:
+            if late or b"resource_tracker" not in _read(f"/proc/{pid}/cmdline"):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        if late:
+            break
         time.sleep(0.01)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
 
-def _members(group: int) -> list[int]:
-    """The processes of a group that have not ended (Linux; elsewhere none is known)."""
-    found = []
+def _members(group: int, scratch: str) -> list[int]:
+    """The processes of a worker that have not ended: its group, and those that left it for a session of their own but have
+    its temporary folder in their environment (Linux; elsewhere none is known)."""
+    found, mark = [], b"TMPDIR=" + os.fsencode(scratch)
     for folder in Path("/proc").glob("[0-9]*"):
         state = _read(f"{folder}/stat").rpartition(b")")[2].split()  # state, parent, group …, after a name in brackets
-        if len(state) > 2 and int(state[2]) == group and state[0] != b"Z":
+        if len(state) < 3 or state[0] == b"Z":
+            continue
+        if int(state[2]) == group or mark in _read(f"{folder}/environ").split(b"\0"):
             found.append(int(folder.name))
     return found
 

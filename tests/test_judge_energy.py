@@ -40,7 +40,7 @@ def test_a_saving_is_judged_over_blocks_paired_with_the_reference(saving: float,
     assert found.outcome is outcome and found.question is Question.ENERGY
     assert found.estimate is not None and found.estimate.n == 6
     assert found.estimate.centre == pytest.approx(saving) and found.estimate.high - found.estimate.low < 0.2
-    assert "energy per caption reduction" in found.sentence and "6 blocks" in found.sentence
+    assert "energy per caption (above idle) reduction" in found.sentence and "6 blocks" in found.sentence
 
 
 def test_a_limit_is_in_joules() -> None:

@@ -1,6 +1,9 @@
 """NVIDIA's counter, with a recorded GPU in its place: no GPU is needed here, and none was there."""
 
+import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_nvml import FakeNvml
@@ -20,6 +23,29 @@ def test_the_state_tells_clocks_memory_and_who_else_is_there() -> None:
     assert meter is not None
     told = {"sm_clock": 1_980_000_000, "memory_clock": 2_619_000_000, "temperature": 41, "memory_used": 3_000_000_000}
     assert meter.state(own=[7]) == {**told, "foreign": [4242]}
+
+
+def test_where_this_process_is_not_among_those_listed_only_their_number_is_told() -> None:
+    """In a container the driver may count as the host does; two are listed, and one of them is this process."""
+    told = nvml.state(FakeNvml(), "GPU-0", own=[31])
+    assert told["others"] == 1 and "foreign" not in told
+
+
+def test_where_no_process_is_listed_nothing_is_told_of_them() -> None:
+    class Blind(FakeNvml):
+        def nvmlDeviceGetComputeRunningProcesses(self, handle: str) -> list[Any]:  # noqa: N802
+            return []
+
+    assert not {"foreign", "others"} & nvml.state(Blind(), "GPU-0", own=[31]).keys()
+
+
+def test_a_process_knows_its_numbers_in_all_namespaces_that_proc_shows(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tpython\nNStgid:\t4242\t12\t7\nNSpid:\t4242\t12\t7\n", encoding="ascii")
+    own = nvml.own_pids(status)
+    assert own == sorted({4242, 12, 7, os.getpid()})
+    assert nvml.state(FakeNvml(), "GPU-0", own)["foreign"] == [], "both that are listed are this process under its numbers"
+    assert nvml.own_pids(tmp_path / "none") == [os.getpid()]
 
 
 def test_what_a_gpu_does_not_tell_is_left_out() -> None:

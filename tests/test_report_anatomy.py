@@ -35,7 +35,11 @@ def test_tokens_and_calls_are_always_there() -> None:
 
 def test_throughput_and_energy_have_columns_where_they_were_measured() -> None:
     head, body = columns(groups(with_more())[0], scaled)
-    assert [name.replace("\n", " ") for name in head[6:]] == ["images/s batch 1", "images/s batch 4", "energy/ image [J]"]
+    assert [name.replace("\n", " ") for name in head[6:]] == [
+        "images/s batch 1",
+        "images/s batch 4",
+        "energy/ image [J] above idle",
+    ]
     assert body[0][6:] == ("12.5", "25.0", "3.50") and body[1][6:] == ("—", "—", "—")
 
 

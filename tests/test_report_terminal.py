@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from runs import CRASH, FAIL, UNRESOLVED, blocks, make_run, record, verdict, with_outcomes
 
+from vlmgate.report import markdown
 from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line
 from vlmgate.spec import Failure, Outcome, Question
 
@@ -49,7 +50,20 @@ def test_environment_and_placebo_lines() -> None:
     text = render(make_run(), colour=False)
     expected = "Test CPU, avx512_vnni, 2 threads, Python 3.11.9, torch 2.13.0, transformers 5.23.0, commit cccccccccc"
     assert expected in lines(text)
-    assert re.search(r"^scene-blip: placebo 1\.000× \(0\.97\d to 1\.02\d, 6 blocks\), clean$", text, re.M)
+    yardstick = r"yardstick 10\.0 ms \(sd 0 % over blocks\)"
+    assert re.search(rf"^scene-blip: placebo 1\.000× \(0\.97\d to 1\.02\d, 6 blocks\), clean; {yardstick}$", text, re.M)
+
+
+def test_the_yardstick_is_the_median_of_each_block_and_its_spread_over_them() -> None:
+    run = make_run()
+    timed = [block for block in run.blocks if block.model == "scene-blip/scenes"]
+    moved = [replace(block, yardstick=(0.02 * 1.01**i, 9.0, 1e-6)) for i, block in enumerate(timed[:3])]  # 1 % a block, ln
+    for each in (render(replace(run, blocks=tuple(moved)), colour=False), markdown.render(replace(run, blocks=tuple(moved)))):
+        assert "; yardstick 20.2 ms (sd 1 % over blocks)" in each
+    (one,) = [line for line in lines(render(replace(run, blocks=(moved[0],)), colour=False)) if "placebo" in line]
+    assert one == "scene-blip: placebo not known, it needs two blocks or more; yardstick 20.0 ms"
+    bare = [replace(block, yardstick=()) for block in timed]
+    assert "yardstick" not in render(replace(run, blocks=tuple(bare)), colour=False)
 
 
 def test_the_spread_of_memory_over_processes_stands_below_its_table() -> None:
@@ -68,7 +82,7 @@ def test_declared_variables_stand_in_the_title() -> None:
 
 def test_a_contaminated_placebo_is_called_so() -> None:
     text = render(make_run(blocks=blocks("scene-blip/scenes", {"fp32": 0.08, "placebo": 0.09})), colour=False)
-    assert "scene-blip: placebo 0.889× (0.889 to 0.889, 6 blocks), contaminated" in lines(text)
+    assert "scene-blip: placebo 0.889× (0.889 to 0.889, 6 blocks), contaminated; yardstick" in text
 
 
 def test_table_rows_by_hand() -> None:

@@ -63,5 +63,7 @@ def test_without_a_meter_nothing_is_called() -> None:
 def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert gpu_state("cpu", FakeNvml()) == {}
-    assert gpu_state("cuda", FakeNvml())["foreign"] == [7, 4242]
+    assert gpu_state("cuda", FakeNvml())["others"] == 1  # two processes are listed, neither by a number of this one
+    monkeypatch.setattr("vlmgate.worker.energy.own_pids", lambda: [7, 31])
+    assert gpu_state("cuda", FakeNvml())["foreign"] == [4242]
     assert gpu_state("cuda", FakeNvml(driver=False)) == {}

@@ -15,6 +15,7 @@ LABELS = {
     "heap_peak": "heap peak",
     "bleu_4": "BLEU-4",
     "cider": "CIDEr",
+    "energy_per_caption": "energy per caption (above idle)",
 }
 UNITS = {Question.LATENCY: "blocks", Question.ENERGY: "blocks", Question.QUALITY: "images"}  # of what is independent
 FAR = 1_000  # times: speed-ups beyond it, and ends of an interval as far from its centre, say only that nothing is known

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 NEEDED = "needs nvidia-ml-py, which reads the GPU's energy counter: pip install 'vlmgate[gpu]'"
@@ -23,7 +24,7 @@ class Gpu:
         return (self._millijoules() - self.began) / 1000
 
     def state(self, own: Collection[int] = ()) -> dict[str, Any]:
-        """Clocks in hertz, temperature in °C, bytes used on the GPU by all, and the processes that are not ``own``."""
+        """Clocks in hertz, temperature in °C, bytes used on the GPU by all, and who is on it beside ``own``."""
         return state(self.nvml, self.handle, own)
 
 
@@ -68,7 +69,6 @@ def state(nvml: Any, handle: Any, own: Collection[int] = ()) -> dict[str, Any]:
         "memory_clock": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM) * 1_000_000,
         "temperature": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
         "memory_used": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
-        "foreign": lambda: sorted({p.pid for p in nvml.nvmlDeviceGetComputeRunningProcesses(handle)} - set(own)),
     }
     found: dict[str, Any] = {}
     for name, read in reads.items():
@@ -76,7 +76,32 @@ def state(nvml: Any, handle: Any, own: Collection[int] = ()) -> dict[str, Any]:
             found[name] = read()
         except nvml.NVMLError:
             continue
-    return found
+    return found | _beside(nvml, handle, set(own))
+
+
+def _beside(nvml: Any, handle: Any, own: set[int]) -> dict[str, Any]:
+    """``foreign``, the processes on the GPU that are not ``own``; or ``others``, how many, where their numbers say nothing.
+
+    In a container NVML may list the host's numbers of processes, by which a process does not know itself. So where none of the
+    listed is one of ``own``, one of them is taken to be this process; a list that is empty then says that NVML sees none.
+    """
+    try:
+        listed = {process.pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+    except nvml.NVMLError:
+        return {}
+    if listed & own or not own:
+        return {"foreign": sorted(listed - own)}
+    return {"others": len(listed) - 1} if listed else {}
+
+
+def own_pids(status: Path = Path("/proc/self/status")) -> list[int]:
+    """The numbers of this process in its PID namespace and those around it, as far as /proc shows them (``NSpid``, Linux)."""
+    try:
+        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    nested = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+    return sorted({os.getpid(), *map(int, nested)})
 
 
 def _import() -> Any:

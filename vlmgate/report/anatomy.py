@@ -10,13 +10,14 @@ Scaled = Callable[..., str]  # `terminal.scaled`: a figure for a cell
 
 
 def columns(group: Group, scaled: Scaled) -> tuple[Line, list[Line]]:
-    """Head and body; the body is empty where nothing was timed. Milliseconds a call, images a second, joules a caption."""
+    """Head and body; the body is empty where nothing was timed. Milliseconds a call, images a second, joules a caption above
+    the idle power."""
     timed = [(row.variant, row.anatomy) for row in group.rows if row.anatomy]
     found = [anatomy for _, anatomy in timed]
     sizes = sorted({size for anatomy in found for size in anatomy.throughput})
     energy = any(anatomy.energy is not None for anatomy in found)
     head: Line = ("variant", "first\ntoken\n[ms]", "further\ntoken\n[ms]", "call\np50\n[ms]", "call\np90\n[ms]", "tokens")
-    head += tuple(f"images/s\nbatch\n{size}" for size in sizes) + (("energy/\nimage\n[J]",) if energy else ())
+    head += tuple(f"images/s\nbatch\n{size}" for size in sizes) + (("energy/\nimage [J]\nabove idle",) if energy else ())
     return head, [(variant, *_cells(anatomy, sizes, energy, scaled)) for variant, anatomy in timed]
 
 

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, geometric_mean
+from statistics import fmean, geometric_mean, median
 
 from vlmgate.judge import LOOKS, PASS_ERROR, decided_share
 from vlmgate.judge.anatomy import Anatomy, anatomy
@@ -56,6 +56,7 @@ class Group:
     blocks: int
     placebo: Estimate | None  # a second copy of the reference against the first, as a ratio
     contaminated: bool
+    yardstick: tuple[float, ...] = ()  # seconds, the median of each block's rounds
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
         blocks=len(blocks),
         placebo=found,
         contaminated=_contaminated(run, {record.id for record, _ in members}, found),
+        yardstick=tuple(median(block.yardstick) for block in blocks if block.yardstick),
     )
 
 

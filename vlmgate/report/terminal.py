@@ -4,10 +4,11 @@ import math
 import re
 from collections import Counter
 from pathlib import Path
+from statistics import median, stdev
 
 from tabulate import SEPARATING_LINE, tabulate
 
-from vlmgate.report import beside
+from vlmgate.report import beside, gpu
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Counts, Group, Row, counts, groups
 from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
@@ -62,6 +63,7 @@ def remarks(run: Run) -> list[str]:
         found.append(f"The run is {run.status}: what follows is what was measured until then.")
     others = [failure for failure in run.failures if failure not in of_cases]
     found += [f"{each.arm or 'worker'}: {each.kind} while {each.stage}: {each.message}" for each in others]
+    found += gpu.remarks(run.blocks)
     return [plain(line) for line in (*found, *run.notes)]
 
 
@@ -77,13 +79,24 @@ def environment_line(environment: Environment) -> str:
 
 
 def placebo_line(group: Group) -> str:
-    """``scene-blip: placebo 1.004× (0.996 to 1.012, 6 blocks), clean``; empty where nothing was timed."""
+    """``scene-blip: placebo 1.004× (0.996 to 1.012, 6 blocks), clean; yardstick 12.3 ms (sd 0.8 % over blocks)``; empty where
+    nothing was timed."""
     if not group.blocks:
         return ""
     if group.placebo is None:
-        return plain(f"{group.label}: placebo not known, it needs two blocks or more")
+        return plain(f"{group.label}: placebo not known, it needs two blocks or more{_yardstick(group)}")
     of, word = group.placebo, "contaminated" if group.contaminated else "clean"
-    return plain(f"{group.label}: placebo {of.centre:.3f}× ({of.low:.3f} to {of.high:.3f}, {of.n} blocks), {word}")
+    said = f"placebo {of.centre:.3f}× ({of.low:.3f} to {of.high:.3f}, {of.n} blocks), {word}"
+    return plain(f"{group.label}: {said}{_yardstick(group)}")
+
+
+def _yardstick(group: Group) -> str:
+    """The median over blocks of the fixed workload's time, and the standard deviation of its logarithm over them."""
+    found = group.yardstick
+    if not found:
+        return ""
+    spread = f" (sd {100 * stdev(map(math.log, found)):.2g} % over blocks)" if len(found) > 1 else ""
+    return f"; yardstick {significant(1000 * median(found))} ms{spread}"
 
 
 def memory_lines(group: Group) -> list[str]:

@@ -1,13 +1,12 @@
 """Joules a caption of each arm, above the power that this machine draws anyway."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from vlmgate.meters import Meter, find_meter
-from vlmgate.meters.nvml import first_gpu, state
+from vlmgate.meters.nvml import first_gpu, own_pids, state
 
 IDLE_SECONDS = 2.0  # of doing nothing, to see the idle power
 ARM_SECONDS = 2.0  # of calls of one arm at least: counters move on in steps of 1 ms (RAPL) to 100 ms (NVML)
@@ -55,4 +54,4 @@ def gpu_state(device: str, module: Any = None) -> dict[str, Any]:
     if not device.startswith("cuda"):
         return {}
     nvml, handle, _ = first_gpu(module)
-    return state(nvml, handle, own=[os.getpid()]) if handle is not None else {}
+    return state(nvml, handle, own_pids()) if handle is not None else {}

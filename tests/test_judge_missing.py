@@ -8,7 +8,7 @@ from judging import CASE, FP32, baseline_of, judge, line, record, run_of
 from vlmgate.judge import judge_run
 from vlmgate.judge.missing import MISSING, absent, lost, questions_of
 from vlmgate.metrics import METRICS
-from vlmgate.spec import Failure, Outcome, Question
+from vlmgate.spec import Failure, Other, Outcome, Question
 
 TIER = "smoke"  # of the runs of judging.py
 OLD = replace(baseline_of(record("old", id="m/old/d"), [0.1, 0.2]), tier=TIER)
@@ -96,3 +96,36 @@ def test_a_new_case_is_no_baseline_yet():
         new.outcome is Outcome.SKIP
         and f"no baseline yet: promote a good run with `vlmgate promote r1 --cases '{CASE}'`" in new.sentence
     )
+
+
+def beside(**changes):
+    """A run with --against whose other side declares OLD too."""
+    declared = {OLD.case: (Question.LATENCY, Question.ENERGY), CASE: HELD}
+    return replace(whole(), other=Other("main", {}, declared=declared), **changes)
+
+
+def test_a_case_that_only_the_other_side_declares_fails_in_every_question_it_asks_there():
+    verdicts = found(beside(), {})
+    assert [(v.case, v.question, v.outcome) for v in verdicts] == [
+        (OLD.case, Question.LATENCY, Outcome.FAIL),
+        (OLD.case, Question.ENERGY, Outcome.FAIL),
+    ]
+    assert "missing: main declares it in tier smoke, and this side does not; declare it again" in verdicts[0].sentence
+    assert f"-k 'not {OLD.case}'" in verdicts[0].sentence and "baseline" not in verdicts[0].sentence
+    new = beside(cases=(record("old2", id="m/old2/d"),))
+    assert "(renamed to m/old2/d, which main lacks?)" in found(new, {})[0].sentence
+    assert [v.question for v in found(beside())] == list(Question), "what either knows is asked"
+
+
+def test_what_was_deselected_of_the_other_side_is_not_judged():
+    assert found(beside(whole=False), {}) == []
+    only = beside(whole=False, absent={OLD.case: (Question.ENERGY,)})
+    assert [v.question for v in found(only, {}, declared=None)] == [Question.ENERGY]
+    assert found(beside(), {}, {*DECLARED, OLD.case}) == [], "it is declared, whatever became of it"
+
+
+def test_a_case_that_is_skipped_here_and_runs_there_fails():
+    idle, there = record("int8", skip="needs bitsandbytes"), Other("main", {}, (record("int8"),))
+    verdicts = found(replace(run_of(record("fp32"), idle), other=there), {})
+    assert [v.question for v in verdicts] == [Question.MEMORY, Question.SIZE, Question.QUALITY]
+    assert "it runs as main has it and is skipped now: needs bitsandbytes; make it run again" in verdicts[0].sentence

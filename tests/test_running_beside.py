@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from project import ROOT, Done, Project, make_project
@@ -19,7 +20,7 @@ from vlmgate.running.against import Declared, Side
 from vlmgate.running.group import Group
 from vlmgate.running.state import State
 from vlmgate.running.stored import rejudged
-from vlmgate.spec import Failure, Outcome, Verdict
+from vlmgate.spec import Failure, Outcome, Question, Verdict
 from vlmgate.suite import load_suite
 from vlmgate.variants import VARIANTS
 
@@ -107,6 +108,28 @@ def test_a_slowed_captioner_fails(repository: Project) -> None:
     for variant in ("fp32", "pruned"):  # both alike, which a speed-up against the reference would not show
         verdict = found[variant, "time_per_caption"]
         assert verdict.outcome is Outcome.FAIL and verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
+
+
+def test_a_case_that_only_the_commit_declares_has_an_item_that_fails(repository: Project, tmp_path: Path) -> None:
+    """It was deleted here; of the questions that it has there only the selected one is judged."""
+    suite, junit = repository.root / "benchmarks" / "suite.yaml", tmp_path / "junit.xml"
+    suite.write_text(SUITE.replace("[fp32, pruned]", "[fp32]"), encoding="utf-8")
+    try:
+        done = measured(repository, "HEAD", "deleted", "-k", "size", f"--junitxml={junit}")
+    finally:
+        suite.write_text(SUITE, encoding="utf-8")
+    assert done.status == 1, done.out[-3000:]
+    said = {str(test.get("name")): [child.get("message") for child in test] for test in ElementTree.parse(junit).iter("testcase")}
+    (words,) = said["test_size[tiny/pruned/scenes]"]
+    assert words and words.startswith(
+        "Failed: tiny/pruned/scenes: missing: HEAD declares it in tier default, and this side does not"
+    )
+    run = done.run
+    assert run.absent == {"tiny/pruned/scenes": (Question.SIZE,)} and not run.whole
+    assert run.other and run.other.declared["tiny/pruned/scenes"] == (Question.LATENCY, Question.SIZE, Question.QUALITY)
+    assert [verdict.outcome for verdict in run.verdicts if verdict.metric == "missing"] == [Outcome.FAIL]
+    again = rejudged(replace(run, verdicts=()), load_suite(suite, MODELS, VARIANTS, DATASETS, METRICS), {})
+    assert again.verdicts == run.verdicts
 
 
 @pytest.mark.parametrize("declares", [True, False])

@@ -16,6 +16,7 @@ def test_it_tells_what_the_file_declares(project: Project) -> None:
     cases = {case["id"]: case for case in answer.result["cases"]}
     assert {"tiny/fp32/scenes", "tiny/pruned/scenes"} <= set(cases)
     assert variant_of(cases["tiny/pruned/scenes"]["variant"]).steps[0].parameters["amount"] == 0.95
+    assert cases["tiny/pruned/scenes"]["questions"] == ["latency", "size", "quality"]
     assert model_of(cases["tiny/fp32/scenes"]["model"]).name == "tiny"
     assert answer.result["python"] == platform.python_version() and answer.result["versions"]["torch"]
     assert [name.rpartition("/")[2] for name in answer.result["plugins"]] == ["tiny.py"]

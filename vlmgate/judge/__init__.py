@@ -57,7 +57,7 @@ def judge_run(
     families = {quality: _family(evidence, asked, known, quality=quality) for quality in (False, True)}
     verdicts: list[Verdict] = []
     for each in evidence:
-        verdicts += [*always(each.record), *lost(each.record, each.baseline)]
+        verdicts += [*always(each.record), *lost(each.record, each.baseline, run.other)]
         for line in asked[each.record.id]:
             metric = known[line.metric]
             look = each.look if metric.question in TIMED else None

@@ -1,11 +1,11 @@
-"""Cases that had a baseline and are gone: no longer declared in their tier, or skipped where they ran before."""
+"""Cases that are gone: known to a baseline or to the other side, and no longer declared here, or skipped where they ran."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 from vlmgate.judge.energy import ENERGY
 from vlmgate.judge.evidence import TIME
-from vlmgate.spec import Against, Baseline, CaseRecord, Outcome, Question, Run, Verdict
+from vlmgate.spec import Against, Baseline, CaseRecord, Other, Outcome, Question, Run, Verdict
 
 MISSING = "missing"  # the name of the gate
 REASON = "a case that vanishes must not look like a case that passes"
@@ -23,36 +23,56 @@ def questions_of(baseline: Baseline) -> tuple[Question, ...]:
     return tuple(question for question, there in held.items() if there)
 
 
-def absent(baselines: Mapping[str, Baseline], tier: str, declared: Collection[str]) -> dict[str, tuple[Question, ...]]:
-    """Case id → questions, of baselines of this tier whose case it no longer declares. One that knows no tier is not judged."""
+def absent(
+    baselines: Mapping[str, Baseline],
+    tier: str,
+    declared: Collection[str],
+    there: Mapping[str, Collection[Question]] | None = None,
+) -> dict[str, tuple[Question, ...]]:
+    """Case id → questions, of baselines of this tier whose case it no longer declares. One that knows no tier is not judged.
+
+    ``there`` are the cases that the other side of --against declares in this tier, with their questions.
+    """
     gone = (each for each in baselines.values() if each.tier == tier and tier and each.case not in declared)
-    return {baseline.case: questions_of(baseline) for baseline in gone}
+    found = {baseline.case: questions_of(baseline) for baseline in gone}
+    for case, questions in (there or {}).items():
+        if case not in declared:
+            found[case] = tuple(question for question in Question if question in {*questions, *found.get(case, ())})
+    return found
 
 
 def vanished(run: Run, baselines: Mapping[str, Baseline], declared: Collection[str] | None = None) -> list[Verdict]:
-    """A fail for each question of a case that only the baselines know.
+    """A fail for each question of a case that only the baselines know, or only the other side of --against.
 
     Which ones were asked is written in the run (``absent``), so that what was deselected is not judged. A run that asked
     everything (``whole``) is held against ``declared``, the cases of its tier as they are now (None: not known).
     """
     asked = dict(run.absent)
     measured = {record.id for record in run.cases}
+    there = run.other.declared if run.other else {}
     if run.whole and declared is not None:
-        asked |= absent(baselines, run.tier, {*declared, *measured})
+        asked |= absent(baselines, run.tier, {*declared, *measured}, there)
     return [
         _verdict(case, question, _undeclared(run, baselines, case))
         for case, questions in asked.items()
-        if case in baselines and case not in measured
+        if (case in there or case in baselines) and case not in measured
         for question in questions
     ]
 
 
-def lost(record: CaseRecord, baseline: Baseline | None) -> list[Verdict]:
-    """A fail for each question that the baseline answers and that is skipped now, in the same environment."""
+def lost(record: CaseRecord, baseline: Baseline | None, other: Other | None = None) -> list[Verdict]:
+    """A fail for each question that the baseline answers (of the ``other`` side, with --against) and that is skipped now."""
     if baseline is None or record.failure:
         return []
     reasons = {q: record.skip or record.skips.get(q.value, "") for q in record.questions if q in questions_of(baseline)}
-    return [_verdict(record.id, question, _skipped(record, baseline, reason)) for question, reason in reasons.items() if reason]
+    ran, mend = f"it ran here when {baseline.run} was promoted", f"delete its file below baselines/{baseline.environment}"
+    if other:
+        ran, mend = f"it runs as {other.label} has it", f"deselect it (-k 'not {record.id}')"
+
+    def words(reason: str) -> str:
+        return f"{record.id}: missing: {ran} and is skipped now: {reason}; make it run again, or if it is meant to go {mend}"
+
+    return [_verdict(record.id, question, words(reason)) for question, reason in reasons.items() if reason]
 
 
 def _verdict(case: str, question: Question, sentence: str) -> Verdict:
@@ -60,18 +80,14 @@ def _verdict(case: str, question: Question, sentence: str) -> Verdict:
 
 
 def _undeclared(run: Run, baselines: Mapping[str, Baseline], case: str) -> str:
-    then = baselines[case]
-    fresh = [record.id for record in run.cases if record.id not in baselines]
-    alike = get_close_matches(case, fresh, 1, 0.6)
-    hint = f" (renamed to {alike[0]}, which has no baseline yet?)" if alike else ""
-    return (
-        f"{case}: missing: it was promoted from {then.run} in tier {run.tier}, which no longer declares it{hint}; declare it "
-        f"again, or if it is meant to go delete its file below baselines/{then.environment}"
-    )
-
-
-def _skipped(record: CaseRecord, baseline: Baseline, reason: str) -> str:
-    return (
-        f"{record.id}: missing: it ran here when {baseline.run} was promoted and is skipped now: {reason}; make it run again, "
-        f"or if it is meant to go delete its file below baselines/{baseline.environment}"
-    )
+    if run.other and case in run.other.declared:
+        known: Collection[str] = run.other.declared
+        then, lacks = f"{run.other.label} declares it in tier {run.tier}, and this side does not", f"{run.other.label} lacks"
+        mend = f"deselect it (-k 'not {case}')"
+    else:
+        known, lacks = baselines, "has no baseline yet"
+        then = f"it was promoted from {baselines[case].run} in tier {run.tier}, which no longer declares it"
+        mend = f"delete its file below baselines/{baselines[case].environment}"
+    alike = get_close_matches(case, [record.id for record in run.cases if record.id not in known], 1, 0.6)
+    hint = f" (renamed to {alike[0]}, which {lacks}?)" if alike else ""
+    return f"{case}: missing: {then}{hint}; declare it again, or if it is meant to go {mend}"

@@ -16,6 +16,7 @@ from vlmgate.models.source import with_source
 from vlmgate.record import find_run, fingerprint, load_baselines
 from vlmgate.report import write_reports
 from vlmgate.running import Options, Session, cache_folder, most_threads
+from vlmgate.running.against import Declared, ask, open_side
 from vlmgate.spec import Question, Run, Source, VlmgateError
 from vlmgate.spec.names import unknown
 from vlmgate.suite import Suite, load_suite
@@ -33,7 +34,7 @@ class State:
         self.folder: Path | None = None
         self.not_evaluated: list[str] = []
         self._is_live = False  # the last line on the terminal is one to overwrite
-        self.items: dict[str, set[Question]] = {}  # what is asked, cases that only baselines know included
+        self.items: dict[str, set[Question]] = {}  # what is asked, cases that are not declared here included
         self.untold = 0  # gates that failed for nothing but what could not be told
         self.error = ""  # what is wrong with the suite file or an option, met while collecting
 
@@ -61,10 +62,21 @@ class State:
 
     @cached_property
     def absent(self) -> dict[str, tuple[Question, ...]]:
-        """Case id → questions, of cases that were promoted here in this tier and are no longer declared in it."""
+        """Case id → questions, of cases that were promoted here in this tier, or that the other side of --against declares in it,
+        and that are no longer declared in it."""
         tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
         here = fingerprint(most_threads(self.suite), self.root)
-        return absent(load_baselines(self.baselines, here), tier.name, [case.id for case in tier.cases])
+        there = self.there.questions if self.there else {}
+        return absent(load_baselines(self.baselines, here), tier.name, [case.id for case in tier.cases], there)
+
+    @cached_property
+    def there(self) -> Declared | None:
+        """What the other side of --against declares. With --collect-only nobody is asked, as no worker is started then."""
+        which = self.config.getoption("vlmgate_against")
+        if not which or self.config.getoption("collectonly"):
+            return None
+        self.progress(f"asking {which} what it declares")
+        return ask(open_side(which, self.root, cache_folder()), self.suite, self.config.getoption("vlmgate_tier"), self.root)
 
     def cases(self, question: Question) -> list[str]:
         """The cases that get an item in the file of a question: those of the tier, and those that are missing from it."""
@@ -97,6 +109,7 @@ class State:
         asked = {case: tuple(q for q in held if q in self.items.get(case, ())) for case, held in self.absent.items()}
         session.absent = {case: questions for case, questions in asked.items() if questions}
         everything = [*((case.id, case.questions) for case in tier.cases), *self.absent.items()]
+        session.there = self.there
         session.whole = all(set(questions) <= self.items.get(case, set()) for case, questions in everything)
         try:
             session.measure_into(results, self._keep)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from vlmgate.measure import Answer, run_job
 from vlmgate.models import MODELS
 from vlmgate.protocol import VERSION
 from vlmgate.running.cache import AGAINST
-from vlmgate.spec import Case, Model, Source, Step, Variant, VlmgateError
+from vlmgate.spec import Case, Model, Question, Source, Step, Variant, VlmgateError
 from vlmgate.suite import Suite
 
 PACKAGE = Path(measure.__file__).resolve().parent.parent
+UNTOLD = (Question.SIZE,)  # of a case on a side whose vlmgate does not tell the questions: one is enough to carry a fail
 INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -45,6 +46,7 @@ class Declared:
     variants: Mapping[str, Variant]  # case id → variant
     plugins: tuple[str, ...]
     info: Mapping[str, Any]  # commit, python, versions
+    questions: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # case id → what is asked of it
 
     @property
     def key(self) -> str:
@@ -119,7 +121,8 @@ def ask(side: Side, suite: Suite, tier: str, root: Path) -> Declared:
     info = {"commit": side.commit, "python": data["python"], "versions": data["versions"]}
     models = {case["id"]: model_of(case["model"]) for case in data["cases"]}
     variants = {case["id"]: variant_of(case["variant"]) for case in data["cases"]}
-    return Declared(models, variants, tuple(data["plugins"]), info)
+    questions = {case["id"]: tuple(map(Question, case.get("questions", UNTOLD))) for case in data["cases"]}
+    return Declared(models, variants, tuple(data["plugins"]), info, questions)
 
 
 def _moved(suite: Suite) -> dict[str, list[str | None]]:

@@ -26,9 +26,11 @@ class Beside:
         options = session.options
         self.session, self.side = session, open_side(which, options.root, options.cache)
         session.hold.add([self.side.tree] if self.side.tree else [])
-        session.progress(f"asking {which} what it declares")
-        with session.clock.phase(PREPARING):
-            self.declared: Declared = ask(self.side, session.suite, session.tier.name, options.root)
+        if session.there is None:
+            session.progress(f"asking {which} what it declares")
+            with session.clock.phase(PREPARING):
+                session.there = ask(self.side, session.suite, session.tier.name, options.root)
+        self.declared = session.there
         self.state = _state(session, self.side, self.declared)
         self.groups: dict[str, Group] = {}
 
@@ -85,7 +87,13 @@ class Beside:
 
     def result(self) -> Other:
         """What was measured on the other side so far."""
-        return Other(self.side.label, self.declared.info, tuple(self.state.records.values()), tuple(self.state.blocks))
+        return Other(
+            self.side.label,
+            self.declared.info,
+            tuple(self.state.records.values()),
+            tuple(self.state.blocks),
+            self.declared.questions,
+        )
 
 
 def _state(session: State, side: Side, declared: Declared) -> State:

@@ -10,6 +10,7 @@ from vlmgate.measure import Answer, Listener, run_job
 from vlmgate.protocol import Message
 from vlmgate.record import fingerprint, write_run
 from vlmgate.record.raw import Call, write_raw
+from vlmgate.running.against import Declared
 from vlmgate.running.cache import Hold
 from vlmgate.running.clock import JUDGING, WRITING, Clock
 from vlmgate.running.group import Group, how_to_run, most_threads
@@ -56,8 +57,9 @@ class State:
         self.hold = Hold()  # on what this run uses of the cache
         self.status = "interrupted"
         self.whole = False  # whether everything was asked, nothing deselected
-        self.absent: Mapping[str, tuple[Question, ...]] = {}  # asked of cases that only baselines know
+        self.absent: Mapping[str, tuple[Question, ...]] = {}  # asked of cases that are not declared here
         self.partner: Partner | None = None
+        self.there: Declared | None = None  # what the other side of --against declares, once it was asked
 
     def run(self, name: str) -> Run:
         """The run so far, not judged."""

@@ -222,6 +222,7 @@ class Other:
     info: Mapping[str, Any]  # commit, python, versions of that side
     cases: tuple[CaseRecord, ...] = ()
     blocks: tuple[Block, ...] = ()
+    declared: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # every case of the tier there, with its questions
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ class Run:
     phases: Mapping[str, float]  # where the time went, seconds
     notes: tuple[str, ...] = ()
     whole: bool = False  # every question of the tier was asked, nothing deselected
-    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases that only baselines know
+    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases not declared here
     parent_cpu: float | None = None  # share of one core that the parent used while workers measured
     command: str = ""  # the command line that made it; "" where it was not made by one
     other: Other | None = None  # with --against

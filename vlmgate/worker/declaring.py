@@ -23,7 +23,8 @@ def declare(job: Message, emit: Emit) -> None:
     models = {name: with_source(model, *moved[name]) if name in moved else model for name, model in MODELS.items()}
     suite = load_suite(Path(job["suite"]), models, VARIANTS, DATASETS, METRICS)
     cases = [
-        {"id": case.id, "model": asdict(case.model), "variant": asdict(case.variant)} for case in suite.tier(job["tier"]).cases
+        {"id": case.id, "model": asdict(case.model), "variant": asdict(case.variant), "questions": list(case.questions)}
+        for case in suite.tier(job["tier"]).cases
     ]
     about = {"python": platform.python_version(), "versions": versions()}
     emit({"event": "result", "data": {"cases": cases, "plugins": list(suite.plugins), **about}})

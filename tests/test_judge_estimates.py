@@ -126,13 +126,20 @@ def test_processes_that_agree_to_the_byte_say_no_more_than_one():
 
 
 def test_several_processes_give_a_t_interval():
-    peaks = (2e8, 2.02e8, 2.01e8, 1.99e8)
+    peaks = (2e8, 2.2e8, 2.1e8, 1.9e8)
     found = judge(line(PEAK, "limit", 1e9), record("int8", memory={PEAK: peaks})).estimate
     logs = np.log(peaks)
     error = logs.std(ddof=1) / 2
     assert found is not None
     assert math.log(found.centre / found.low) == pytest.approx(stats.t.isf(FAMILY_ERROR, 3) * error)
     assert math.log(found.high / found.centre) == pytest.approx(stats.t.isf(PASS_ERROR, 3) * error)
+
+
+def test_processes_that_nearly_agree_say_no_more_than_one():
+    """A byte apart, t on few df would give an interval of a few bytes."""
+    found = judge(line(PEAK, "limit", 1e9), record("int8", memory={PEAK: (2e8, 2e8 + 1, 2e8 - 1)})).estimate
+    assert found is not None and "3 processes, ±2%" in found.signature
+    assert (found.low, found.high) == pytest.approx((2e8 * math.exp(-MEMORY_RESOLUTION), 2e8 * math.exp(MEMORY_RESOLUTION)))
 
 
 def test_both_sides_of_a_memory_ratio_add_their_error():

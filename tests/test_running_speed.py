@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sessions
 from jobs import ROOT
-from sessions import CUDA, DIES, LATENCY, MEMORY, SECONDS, SIZE, SLOW, Made, Place, arms, records, verdicts
+from sessions import CUDA, DIES, ENERGY, LATENCY, MEMORY, SECONDS, SIZE, SLOW, Made, Place, arms, records, verdicts
 
 from vlmgate.record import read_run, write_run
 from vlmgate.record.raw import write_raw
-from vlmgate.running import Options, Session
+from vlmgate.running import Options, Session, preparing
 from vlmgate.running.group import seed_of
 from vlmgate.spec import Outcome
 
@@ -32,6 +33,20 @@ def test_nothing_goes_on_when_all_is_decided(place: Place, made: Callable[..., M
     answers = made(SECONDS)
     place.session({DIES: (LATENCY,)}, floor=1.0).measure()
     assert answers.jobs["block"] == 6
+
+
+def test_a_line_on_energy_that_fails_is_confirmed_too(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = '  - {{cases: "*", metric: energy_per_caption, against: reference, floor: 0, reason: joules}}\n'
+    monkeypatch.setattr(sessions, "SUITE", sessions.SUITE + line)
+    monkeypatch.setattr(preparing, "find_meter", lambda device: (object(), ""))
+    made(SECONDS)
+    run = place.session({CUDA: (ENERGY,)})
+    run.measure()
+    assert arms(run)["fp16-cuda"] == arms(run, "confirm")["fp16-cuda"] == 6
+    found = verdicts(run.finish("energy"), CUDA)["energy_per_caption"]
+    assert (found.outcome, found.confirm) == (Outcome.FAIL, "confirmed")
 
 
 def test_blocks_and_rounds_can_be_told(place: Place, made: Callable[..., Made]) -> None:

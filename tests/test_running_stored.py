@@ -8,6 +8,7 @@ from judging import baseline_of, blocks, record, run_of
 from project import Done, Project
 
 from vlmgate.datasets import DATASETS
+from vlmgate.judge.energy import energy_values
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.record import read_run, write_run
@@ -37,12 +38,19 @@ def test_a_run_without_timing_is_judged_without(project: Project, first: Done) -
 def test_block_values_are_against_the_reference_and_of_a_reference_against_the_yardstick() -> None:
     found = block_values(run_of(record("fp32"), record("int8"), timed=blocks(1.5, 6)))
     assert {case: sorted(values) for case, values in found.items()} == {
-        "m/fp32/d": ["placebo", "time_per_caption"],
-        "m/int8/d": ["time_per_caption"],
+        "m/fp32/d": ["energy_per_caption", "placebo", "time_per_caption"],
+        "m/int8/d": ["energy_per_caption", "time_per_caption"],
     }
     assert all(len(block) == 6 for values in found.values() for block in values.values())
     assert sum(found["m/int8/d"]["time_per_caption"]) / 6 == pytest.approx(0.405465, abs=1e-6)  # ln 1.5
+    assert found["m/int8/d"]["energy_per_caption"] == energy_values(blocks(1.5, 6), "int8")
     assert block_values(run_of(record("fp32"), record("int8"))) == {}
+
+
+def test_energy_below_the_idle_power_is_not_promoted() -> None:
+    below = [replace(block, energy=block.energy | {"int8": -1.0}) for block in blocks(1.5, 6)]
+    found = block_values(run_of(record("fp32"), record("int8"), timed=below))
+    assert "energy_per_caption" not in found["m/int8/d"] and "energy_per_caption" in found["m/fp32/d"]
 
 
 def test_a_placebo_that_moved_is_said_of_every_timed_case() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from vlmgate.judge.always import always
 from vlmgate.judge.confirm import to_confirm
 from vlmgate.judge.drift import DRIFT, drift_lines
-from vlmgate.judge.evidence import TIME, Evidence, contaminated_groups, differing, evidence_of
+from vlmgate.judge.evidence import TIME, TIMED, Evidence, contaminated_groups, differing, evidence_of
 from vlmgate.judge.exits import exit_status
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS, PASS_ERROR, levels_of
 from vlmgate.judge.lines import judge_line
@@ -20,6 +20,7 @@ __all__ = [
     "FAMILY_ERROR",
     "LOOKS",
     "PASS_ERROR",
+    "TIMED",
     "absent",
     "change",
     "contaminated_groups",
@@ -32,8 +33,6 @@ __all__ = [
     "to_confirm",
     "undecided",
 ]
-
-TIMED = (Question.LATENCY, Question.ENERGY)  # what blocks measure
 
 
 def judge_run(

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vlmgate.judge.estimates import estimate
-from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.evidence import TIMED, Evidence
 from vlmgate.judge.levels import Levels
 from vlmgate.judge.rule import decide
-from vlmgate.spec import Better, Estimate, Metric, Outcome, Question, Threshold, Verdict
+from vlmgate.spec import Better, Estimate, Metric, Outcome, Threshold, Verdict
 
 CONFIRMING = 6  # new blocks, at least
 NEEDED, CONFIRMED, REFUTED = "needed", "confirmed", "refuted"
 
 
 def to_confirm(verdicts: Iterable[Verdict]) -> set[str]:
-    """Ids of cases with a noisy speed line that the looks miss and that no new blocks have confirmed or refuted yet."""
+    """Ids of cases with a line on speed or energy that the looks miss and that no new blocks have confirmed or refuted yet."""
     return {verdict.case for verdict in verdicts if verdict.confirm == NEEDED}
 
 
@@ -26,7 +26,7 @@ def confirm(
     evidence: Evidence, line: Threshold, metric: Metric, levels: Levels, number: float, better: Better
 ) -> tuple[str, Estimate | None, str]:
     """(state, what the new blocks gave, why they do not confirm) of a line that the looks miss; "" where it needs none."""
-    if metric.exact or metric.question is not Question.LATENCY:
+    if metric.exact or metric.question not in TIMED:
         return "", None, ""
     fresh = replace(evidence, roles=("confirm",))
     if len(fresh.blocks) < CONFIRMING:

@@ -15,7 +15,7 @@ from vlmgate.stats import as_ratio, t_interval
 
 __all__ = ["PLACEBO", "Evidence", "contaminated", "estimate", "group_of", "placebo", "speed_values"]
 
-MEMORY_RESOLUTION = 0.02  # half-width for a peak seen in one process only; benchmarks print the spread of several
+MEMORY_RESOLUTION = 0.02  # least half-width of a peak, however many processes agree; benchmarks print their spread
 
 
 def estimate(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
@@ -92,15 +92,17 @@ def _nothing_there(evidence: Evidence, line: Threshold, metric: Metric) -> str:
 
 
 def _log_bytes(values: Sequence[float], level: float) -> Estimate:
-    """Interval on ln bytes. Processes that agree to the byte say nothing of the spread, no more than one alone."""
+    """Interval on ln bytes, never narrower than that of one process: a few that happen to agree say little of the spread."""
     if not all(0 < value < math.inf for value in values):
         raise ValueError(f"a peak is a number of bytes above zero, not {', '.join(map(str, values))}")
     logs = [math.log(value) for value in values]
-    if max(logs) > min(logs):
-        return t_interval(logs, level)
-    low, high, n = logs[0] - MEMORY_RESOLUTION, logs[0] + MEMORY_RESOLUTION, len(logs)
-    how = "one process" if n == 1 else f"{n} equal processes"
-    return Estimate(logs[0], low, high, n, level, f"{how}, ±{MEMORY_RESOLUTION:.0%}")
+    found = t_interval(logs, level)
+    equal = max(logs) == min(logs)
+    if not equal and found.high - found.centre >= MEMORY_RESOLUTION:
+        return found
+    low, high, n = found.centre - MEMORY_RESOLUTION, found.centre + MEMORY_RESOLUTION, len(logs)
+    how = "one process" if n == 1 else f"{n} {'equal ' if equal else ''}processes"
+    return Estimate(found.centre, low, high, n, level, f"{how}, ±{MEMORY_RESOLUTION:.0%}")
 
 
 def _exact(evidence: Evidence, line: Threshold, metric: Metric) -> tuple[Estimate | None, str]:

@@ -8,14 +8,15 @@ import numpy as np
 
 from vlmgate.judge.beside import baselines_beside
 from vlmgate.judge.levels import LOOKS, PASS_ERROR
-from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Run, setting_changes
+from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Question, Run, setting_changes
 from vlmgate.stats import Prior, as_ratio, block_value, coverage, log_time, look_levels, t_interval
 
+TIMED = (Question.LATENCY, Question.ENERGY)  # what blocks measure
 PLACEBO = "placebo"
 TIME = "time_per_caption"
 PLACEBO_MARGIN = 0.015  # half of the default margin of 3 %
 MIN_PRIOR_DF = 20
-LEAST_SPREAD = 1e-9  # of the logarithms of times: no clock is as steady, so a smaller spread is none that was measured
+LEAST_SPREAD = 1e-9  # of logarithms: no clock or meter is as steady, so a smaller spread is none that was measured
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from vlmgate.judge.confirm import NEEDED, REFUTED, confirm
 from vlmgate.judge.estimates import estimate
-from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.evidence import TIMED, Evidence
 from vlmgate.judge.levels import SKIP, Levels
 from vlmgate.judge.quality import captions_phrase, changed_captions, seen_phrase
 from vlmgate.judge.rule import change, decide, goal
@@ -26,7 +26,7 @@ def judge_line(
         return replace(base, outcome=Outcome.FAIL, sentence=failure_sentence(record, record.failure))
     if reason := record.skip or record.skips.get(metric.question):
         return replace(base, sentence=f"{record.id}: {metric.name} skipped: {reason}")
-    if metric.question in (Question.LATENCY, Question.ENERGY) and not timing:
+    if metric.question in TIMED and not timing:
         return replace(base, sentence=f"{record.id}: {metric.name} skipped: {NO_TIMING}")
     found, why = estimate(evidence, line, metric, levels)
     if found is None:

@@ -3,6 +3,7 @@
 import math
 
 from vlmgate.judge.drift import DRIFT, sustained_level
+from vlmgate.judge.estimates import MEMORY_RESOLUTION
 from vlmgate.judge.evidence import Evidence
 from vlmgate.judge.figures import interval, value, what
 from vlmgate.judge.rule import change
@@ -125,7 +126,8 @@ def _advice(
         return "; measure more blocks (--blocks) on a quiet machine"
     if metric.question is Question.QUALITY:
         return _more_images(line, found)
-    return "; measure several processes (tier full) for a narrower interval"
+    best = f"peaks are known to ±{MEMORY_RESOLUTION:.0%} at best"
+    return f"; {best}, a wider interval narrows with more processes (settings: processes)"
 
 
 def _gain(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate, margin: float | None) -> str:

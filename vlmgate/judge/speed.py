@@ -26,7 +26,7 @@ def speed(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate
         return None, "no block was measured; run without --benchmark-disable and with a larger --time-budget"
     prior = None if line.against is Against.LIMIT else prior_of(record, evidence.run, evidence.baseline)
     least = 0.0 if prior else ASSUMED_SD
-    why = CONTAMINATED if moved(evidence) else _doubt(values, prior)
+    why = CONTAMINATED if moved(evidence) else doubt(values, prior)
     if line.against is Against.LIMIT:
         return two_levels(lambda level: as_ratio(t_interval(values, level, least_sd=least)), levels, Better.LOWER), why
     if line.against is Against.REFERENCE:
@@ -47,7 +47,7 @@ def _beside(evidence: Evidence, levels: Levels, why: str, least: float) -> tuple
     values = paired(evidence)
     if not values:
         return None, "the other side timed no block of it; run again"
-    why = why or (CONTAMINATED if moved_there(evidence) else _doubt(values, None))
+    why = why or (CONTAMINATED if moved_there(evidence) else doubt(values, None))
     return two_levels(lambda level: as_ratio(t_interval(values, level, least_sd=least)), levels, Better.HIGHER), why
 
 
@@ -79,8 +79,8 @@ def _measured(baseline: Baseline | None) -> tuple[float, float] | None:
     return (baseline.between_sd, baseline.between_runs - 1) if 0 <= baseline.between_sd < math.inf else None
 
 
-def _doubt(values: Sequence[float], prior: Prior | None) -> str:
+def doubt(values: Sequence[float], prior: Prior | None, what: str = "time", meter: str = "clock") -> str:
     """Equal values give an interval without width, which would decide anything; only a promoted spread can stand in."""
     if prior or len(values) < 2 or max(values) - min(values) > LEAST_SPREAD:
         return ""
-    return f"all {len(values)} blocks gave the same time, which no clock does; look at the times in run.json and run again"
+    return f"all {len(values)} blocks gave the same {what}, which no {meter} does; look at the blocks in run.json and run again"

@@ -1,9 +1,11 @@
 """Stored runs: judged again by any suite and baselines, and what promotion keeps of their blocks."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from vlmgate.judge import judge_run
+from vlmgate.judge.energy import ENERGY, energy_values
 from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, moved, placebo, speed_values
 from vlmgate.judge.lines import NO_TIMING
 from vlmgate.judge.since import changed_since
@@ -22,7 +24,7 @@ def rejudged(run: Run, suite: Suite, baselines: Mapping[str, Baseline]) -> Run:
 
 def block_values(run: Run) -> dict[str, dict[str, tuple[float, ...]]]:
     """Case id → metric → block values as a baseline keeps them: log speed-up over the reference. A reference has its time
-    against the yardstick, and that of the placebo against itself."""
+    against the yardstick, and that of the placebo against itself. Energy is kept as joules a caption."""
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for each in evidence_of(run, {}):
         record = each.record
@@ -30,6 +32,8 @@ def block_values(run: Run) -> dict[str, dict[str, tuple[float, ...]]]:
         if not record.reference:
             blocks = [block for block in each.blocks if PLACEBO in block.times]
             values[PLACEBO] = speed_values(blocks, PLACEBO, record.variant)
+        with suppress(ValueError):  # below the idle power: a broken measurement, which is not kept
+            values[ENERGY] = energy_values(each.blocks, record.variant)
         if kept := {metric: block for metric, block in values.items() if block}:
             found[record.id] = kept
     return found

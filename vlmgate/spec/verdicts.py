@@ -70,7 +70,7 @@ class Verdict:
     reason: str = ""
     margin: float | None = None  # against the baseline: the change that counts; more than the line where runs spread more
     spent: tuple[float, ...] = ()  # one-sided errors used at this look: of a false `fail`, of a false `pass`
-    confirm: str = ""  # of a noisy speed line that fails: "needed", "confirmed" or "refuted" by new blocks
+    confirm: str = ""  # of a line on speed or energy that fails: "needed", "confirmed" or "refuted" by new blocks
     confirmation: Estimate | None = None  # what the new blocks gave
     contaminated: bool = False  # the placebo moved, so that nothing was decided
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # example id → the baseline's caption and this one's

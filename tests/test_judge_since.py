@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from judging import baseline_of, record, run_of
+from judging import baseline_of, line, record, run_of
 
-from vlmgate.judge.since import changed_between, changed_since
-from vlmgate.spec import Baseline, Environment, Run
+from vlmgate.judge import judge_run
+from vlmgate.judge.since import changed_between, changed_since, since_phrase
+from vlmgate.metrics import METRICS
+from vlmgate.spec import Baseline, Environment, Outcome, Run
 
 RECIPE = {"name": "int8", "about": "a", "dtype": "float32", "steps": [{"recipe": "prune", "parameters": {"amount": 0.3}}]}
 MADE = {
@@ -54,6 +56,27 @@ def other_amount(amount: float) -> dict[str, Any]:
 )  # fmt: skip
 def test_every_change_is_a_phrase(now: Run, phrases: list[str]) -> None:
     assert changed_since(baseline(), now) == phrases
+
+
+def test_a_sentence_names_the_first_changes_and_counts_the_others() -> None:
+    assert since_phrase([]) == ""
+    assert since_phrase(["a 1 → 2", "b 1 → 2"]) == "; changed since: a 1 → 2, b 1 → 2"
+    assert since_phrase(list("abcdefg")) == "; changed since: a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize("against", ["baseline", "limit"])
+@pytest.mark.parametrize(("size", "outcome"), [(20e6, Outcome.FAIL), (25e6, Outcome.PASS)])
+def test_a_line_against_the_baseline_keeps_what_changed_and_says_it_where_it_is_missed(
+    against: str, size: float, outcome: Outcome
+) -> None:
+    """torch alone is other than it was, so that whoever reads the fail looks there first."""
+    now = run({"torch": "2.13.0", "gone": "1"})
+    then = replace(baseline(), exact={"size": size})
+    asked = line("size", against, 0.1 if against == "baseline" else size)
+    (found,) = judge_run(now, {"m/int8/d": [asked]}, METRICS, {"m/int8/d": then})
+    told = against == "baseline"
+    assert found.outcome is outcome and found.since == (("torch 2.12.0 → 2.13.0",) if told else ())
+    assert ("; changed since: torch 2.12.0 → 2.13.0; list" in found.sentence) is (told and outcome is Outcome.FAIL)
 
 
 def test_tools_that_move_no_number_are_left_out() -> None:

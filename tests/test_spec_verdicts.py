@@ -21,6 +21,7 @@ FULL = Verdict(
     confirmation=FOUND,
     contaminated=True,
     changed={"7": ("a cube", "a cone")},
+    since=("torch 2.12 → 2.13",),
 )
 
 
@@ -29,9 +30,9 @@ def test_the_evidence_survives_the_file():
 
 
 def test_a_verdict_of_before_loads_with_defaults():
-    newer = ("margin", "spent", "confirm", "confirmation", "contaminated", "changed")
+    newer = ("margin", "spent", "confirm", "confirmation", "contaminated", "changed", "since")
     old = {name: value for name, value in to_json(FULL).items() if name not in newer}
     fields = {field.name: field for field in dataclasses.fields(Verdict)}
     loaded = from_json(Verdict, old)
     assert (loaded.margin, loaded.spent, loaded.confirm, loaded.confirmation) == (None, (), "", None)
-    assert fields["changed"].default_factory is dict and not loaded.changed and not loaded.contaminated
+    assert fields["changed"].default_factory is dict and not loaded.changed and loaded.since == () and not loaded.contaminated

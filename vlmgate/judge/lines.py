@@ -9,6 +9,7 @@ from vlmgate.judge.levels import SKIP, Levels
 from vlmgate.judge.quality import captions_phrase, changed_captions, seen_phrase
 from vlmgate.judge.rule import change, decide, goal
 from vlmgate.judge.sentences import confirmation_phrase, failure_sentence, sentence
+from vlmgate.judge.since import changed_since, since_phrase
 from vlmgate.judge.speed import CONTAMINATED, margin
 from vlmgate.judge.waivers import in_force, waiver_phrase
 from vlmgate.spec import Against, Change, Estimate, Metric, Outcome, Question, Threshold, Verdict, Waiver
@@ -56,7 +57,9 @@ def _decided(
     if state in (NEEDED, REFUTED):
         outcome, why, said = Outcome.UNRESOLVED, said, ""
     changed, captions = _captions(evidence, line, metric, found)
-    said = f"{captions}{said}{waiver_phrase(waiver, outcome, evidence.run)}"
+    since = changed_since(evidence.baseline, evidence.run) if line.against is Against.BASELINE and evidence.baseline else []
+    told = since_phrase(since) if outcome is Outcome.FAIL else ""
+    said = f"{captions}{said}{told}{waiver_phrase(waiver, outcome, evidence.run)}"
     return replace(
         base,
         outcome=outcome,
@@ -69,6 +72,7 @@ def _decided(
         confirmation=fresh,
         contaminated=why == CONTAMINATED,
         changed=changed,
+        since=tuple(since),
     )
 
 

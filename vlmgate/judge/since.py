@@ -1,11 +1,12 @@
 """What may have changed since a baseline: commit, libraries, checkpoint, recipe, scoring; never a reason to skip."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vlmgate.spec import Baseline, Run
 
 SHORT = 10  # letters of a commit or checkpoint that are shown
+SHOWN = 5  # changes in the sentence of a verdict; all are in its evidence and in the report
 TOOLS = ("pytest", "pytest-benchmark")  # their version moves no number
 
 
@@ -17,6 +18,12 @@ def changed_since(baseline: Baseline, run: Run) -> list[str]:
     """
     made = dict(baseline.history[-1].get("made_with", {})) if baseline.history else {}
     return _phrases({**made, "commit": baseline.commit}, made_with(run, baseline.case))
+
+
+def since_phrase(changes: Sequence[str]) -> str:
+    """What the sentence of a missed line adds; empty where nothing changed."""
+    more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return f"; changed since: {', '.join(changes[:SHOWN])}{more}" if changes else ""
 
 
 def changed_between(then: Run, now: Run, case: str) -> list[str]:

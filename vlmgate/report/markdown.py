@@ -10,6 +10,7 @@ from tabulate import tabulate
 from vlmgate.report import beside
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Group, Row, counts, groups
+from vlmgate.report.since import since
 from vlmgate.report.terminal import (
     MISSING,
     cells,
@@ -47,7 +48,7 @@ def render(run: Run) -> str:
     parts = [
         f"# vlmgate: {escape(run.name)}",
         f"**{escape(status_line(run))}**",
-        *map(escape, remarks(run)),
+        *map(escape, (*remarks(run), *since(run))),
         *(
             part
             for group in found

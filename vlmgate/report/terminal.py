@@ -11,6 +11,7 @@ from tabulate import SEPARATING_LINE, tabulate
 from vlmgate.report import beside, gpu
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Counts, Group, Row, counts, groups
+from vlmgate.report.since import since
 from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
 
 MISSING = "—"
@@ -29,7 +30,10 @@ def render(run: Run, *, colour: bool, record: Path | None = None) -> str:
     found = groups(run)
     parts = [
         [_paint(status_line(run), _status_colour(counts(run)), colour), *remarks(run)],
-        [environment_line(run.environment), *filter(None, [plain(beside.sides(run)), *map(placebo_line, found)])],
+        [
+            environment_line(run.environment),
+            *filter(None, [*map(plain, (beside.sides(run), *since(run))), *map(placebo_line, found)]),
+        ],
         *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}", *memory_lines(group)] for group in found),
         [_beside(run)] if run.other else [],
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL))),

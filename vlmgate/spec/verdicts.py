@@ -74,3 +74,4 @@ class Verdict:
     confirmation: Estimate | None = None  # what the new blocks gave
     contaminated: bool = False  # the placebo moved, so that nothing was decided
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # example id → the baseline's caption and this one's
+    since: tuple[str, ...] = ()  # against the baseline: what it was made with and this was not, such as "torch 2.12 → 2.13"

@@ -4,15 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from judging import baseline_of, blocks, record, run_of
+from judging import CASE, baseline_of, blocks, confirming, line, record, run_of
 from project import Done, Project
 
 from vlmgate.datasets import DATASETS
+from vlmgate.judge import judge_run
 from vlmgate.judge.energy import energy_values
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
-from vlmgate.record import read_run, write_run
+from vlmgate.record import load_baselines, promote, read_run, write_run
 from vlmgate.running.stored import block_values, changes, contaminated_cases, rejudged
+from vlmgate.spec import Outcome, Verdict
 from vlmgate.suite import load_suite
 from vlmgate.variants import VARIANTS
 
@@ -51,6 +53,32 @@ def test_energy_below_the_idle_power_is_not_promoted() -> None:
     below = [replace(block, energy=block.energy | {"int8": -1.0}) for block in blocks(1.5, 6)]
     found = block_values(run_of(record("fp32"), record("int8"), timed=below))
     assert "energy_per_caption" not in found["m/int8/d"] and "energy_per_caption" in found["m/fp32/d"]
+
+
+def energy_since(now: float, then: Path) -> Verdict:
+    """The verdict on energy of int8 at a speed-up of ``now`` against the baselines in ``then``."""
+    timed = blocks(now, 6)
+    run = run_of(record("fp32"), record("int8"), timed=[*timed, *confirming(timed)])
+    lines = {CASE: [line("energy_per_caption", "baseline", 0.2)]}
+    (found,) = judge_run(run, lines, METRICS, load_baselines(then, run.environment))
+    return found
+
+
+def test_energy_is_promoted_and_judged_against(tmp_path: Path) -> None:
+    """Joules go with seconds here, so that a case two thirds as fast takes half as much again."""
+    assert "promote a run that measured it" in no_energy(tmp_path / "without").sentence
+    run = run_of(record("fp32"), record("int8"), timed=blocks(1.5, 24))
+    promote(run, tmp_path, cases=None, reason="", force=False, block_values=block_values(run))
+    assert energy_since(1.5, tmp_path).outcome is Outcome.PASS
+    assert energy_since(1.0, tmp_path).outcome is Outcome.FAIL
+
+
+def no_energy(root: Path) -> Verdict:
+    """The same where no block of the promoted run measured energy."""
+    run = run_of(record("fp32"), record("int8"), timed=[replace(block, energy={}) for block in blocks(1.5, 24)])
+    assert all("energy_per_caption" not in values for values in block_values(run).values())
+    promote(run, root, cases=None, reason="", force=False, block_values=block_values(run))
+    return energy_since(1.5, root)
 
 
 def test_a_placebo_that_moved_is_said_of_every_timed_case() -> None:

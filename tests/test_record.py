@@ -17,7 +17,8 @@ def test_from_run_to_file_to_baseline_and_back(tmp_path: Path) -> None:
     record.write_run(run, folder)
     again = record.read_run(record.find_run(tmp_path / "results", "latest"))
     assert again == run
-    record.promote(again, tmp_path / "baselines", cases=None, reason="first", force=False, block_values={})
+    timed = {case.id: {"time_per_caption": (0.1, 0.2) * 12} for case in run.cases}
+    record.promote(again, tmp_path / "baselines", cases=None, reason="first", force=False, block_values=timed)
     assert list(record.load_baselines(tmp_path / "baselines", run.environment)) == ["blip/fp32/scenes", "blip/int8/scenes"]
 
 

@@ -16,8 +16,9 @@ from vlmgate.record.baselines import add_occasion, baseline_path, load_baselines
 from vlmgate.record.files import locked, write_run
 from vlmgate.spec import Environment, Failure, Outcome, Question, Run, Settings, VlmgateError
 
-BLOCKS = {"blip/int8/scenes": {"speedup": (0.1, 0.2 + 0.1, 0.2) * 8}}
+TIME = "time_per_caption"
 BOTH = ["blip/fp32/scenes", "blip/int8/scenes"]
+BLOCKS = {case: {TIME: (0.1, 0.2 + 0.1, 0.2) * 8} for case in BOTH}
 
 
 def put(run: Run, root: Path, **changes: Any) -> list[Path]:
@@ -34,7 +35,7 @@ def test_what_is_promoted_comes_back(tmp_path: Path) -> None:
     found = load_baselines(tmp_path, ENVIRONMENT)
     assert list(found) == BOTH
     baseline, case = found["blip/int8/scenes"], run.cases[1]
-    assert baseline.blocks == BLOCKS["blip/int8/scenes"] and found["blip/fp32/scenes"].blocks == {}
+    assert baseline.blocks == BLOCKS["blip/int8/scenes"] and list(found["blip/fp32/scenes"].blocks) == [TIME]
     assert (baseline.exact, baseline.memory, baseline.scores, baseline.captions) == (
         case.exact,
         case.memory,
@@ -47,11 +48,17 @@ def test_what_is_promoted_comes_back(tmp_path: Path) -> None:
 
 def test_the_history_keeps_levels_of_all_and_the_making_of_the_newest(tmp_path: Path) -> None:
     for reason, blocks in (("first", (0.1, 0.3)), ("second", (0.5,))):
-        put(make_run(name=reason), tmp_path, reason=reason, block_values={"blip/int8/scenes": {"speedup": blocks}}, force=True)
+        put(
+            make_run(name=reason),
+            tmp_path,
+            reason=reason,
+            block_values={"blip/int8/scenes": {"time_per_caption": blocks}},
+            force=True,
+        )
     first, second = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].history
     assert (first["reason"], first["run"], second["reason"], second["run"]) == ("first", "first", "second", "second")
-    assert first["levels"]["speedup"] == {"mean": 0.2, "sd": pytest.approx(0.2 / math.sqrt(2)), "n": 2}
-    assert second["levels"]["speedup"] == {"mean": 0.5, "sd": None, "n": 1}
+    assert first["levels"]["time_per_caption"] == {"mean": 0.2, "sd": pytest.approx(0.2 / math.sqrt(2)), "n": 2}
+    assert second["levels"]["time_per_caption"] == {"mean": 0.5, "sd": None, "n": 1}
     assert "made_with" not in first
     assert second["made_with"]["versions"] == {"python": "3.11.0", "torch": "2.0"}
     assert second["made_with"]["recipe"] == make_run().cases[1].recipe
@@ -73,7 +80,7 @@ def test_the_files_review_well(tmp_path: Path) -> None:
     text = path.read_text()
     data = json.loads(text)
     assert list(data) == sorted(data) and list(data["settings"]) == sorted(data["settings"])
-    assert '    "speedup": [0.1, 0.30000000000000004, 0.2, 0.1' in text and "ein roter Würfel" in text
+    assert '    "time_per_caption": [0.1, 0.30000000000000004, 0.2, 0.1' in text and "ein roter Würfel" in text
     put(make_run(), tmp_path)
     again = path.read_text().splitlines()
     changed = [line for line in text.splitlines() if line not in again]
@@ -167,7 +174,7 @@ def test_a_dirty_tree_shows_in_the_commit_and_a_lost_dataset_is_refused(tmp_path
 
 def test_colons_and_slashes_in_names_are_kept_apart(tmp_path: Path) -> None:
     run = make_run(*(record("int8", dataset=name) for name in ("scenes:2000", "scenes@2000", "photos/small", "scenes")))
-    paths = put(run, tmp_path)
+    paths = put(run, tmp_path, block_values={case.id: BLOCKS[BOTH[0]] for case in run.cases})
     assert tmp_path / ENVIRONMENT.name / "blip/int8/scenes@2000.json" in paths
     assert set(load_baselines(tmp_path, ENVIRONMENT)) == {case.id for case in run.cases}
 
@@ -320,7 +327,8 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(10):
     run = make_run(name=f"{sys.argv[2]}{number}")
-    promote(run, Path(sys.argv[1]), cases=None, reason="r", force=False, block_values={}, patience=60)
+    timed = {case.id: {"time_per_caption": (0.1, 0.2) * 12} for case in run.cases}
+    promote(run, Path(sys.argv[1]), cases=None, reason="r", force=False, block_values=timed, patience=60)
 """
 
 
@@ -351,12 +359,9 @@ def test_the_path_of_a_case(tmp_path: Path) -> None:
     assert baseline_path(tmp_path, "env", "m/v/d:1") == tmp_path / "env" / "m" / "v" / "d@1.json"
 
 
-TIME = "time_per_caption"
-
-
 def timed(mean: float, n: int = 24) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Block values of the INT8 case around ``mean``: ± 0.01 in turn."""
-    return {"blip/int8/scenes": {TIME: tuple(mean + 0.01 * (-1) ** i for i in range(n))}}
+    """Block values of both cases around ``mean``: ± 0.01 in turn."""
+    return {case: {TIME: tuple(mean + 0.01 * (-1) ** i for i in range(n))} for case in BOTH}
 
 
 def test_too_few_blocks_are_refused_with_the_way_to_more(tmp_path: Path) -> None:
@@ -370,7 +375,15 @@ def test_too_few_blocks_are_refused_with_the_way_to_more(tmp_path: Path) -> None
     assert [entry.get("unfit", []) == [] for entry in history] == [False, True]  # the mark stays
 
 
-def test_a_case_that_was_not_timed_needs_no_blocks(tmp_path: Path) -> None:
+def test_a_case_that_was_to_be_timed_and_was_not_is_refused(tmp_path: Path) -> None:
+    """Timing was switched off, or the time budget was spent before its first block."""
+    with pytest.raises(VlmgateError, match=r"blip/int8/scenes \(0 blocks of time_per_caption where 24 are needed"):
+        put(make_run(), tmp_path, block_values={})
+    put(make_run(), tmp_path, block_values={}, force=True)
+    assert load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].forced
+
+
+def test_a_case_that_was_not_to_be_timed_needs_no_blocks(tmp_path: Path) -> None:
     put(make_run(record("int8", questions=(Question.SIZE,))), tmp_path, block_values={})
     assert not load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].forced
 

@@ -23,12 +23,19 @@ def test_a_clean_case_is_fit() -> None:
         ({"verdicts": (verdict("blip/int8/scenes", Outcome.FAIL),)}, VALUES, "fail speedup against reference"),
         ({"verdicts": (verdict("blip/int8/scenes", Outcome.UNRESOLVED),)}, VALUES, "unresolved speedup against reference"),
         ({}, {"time_per_caption": VALUES["time_per_caption"][1:]}, "23 blocks of time_per_caption where 24 are needed"),
+        ({}, {}, "0 blocks of time_per_caption where 24 are needed, which --top-up measures"),
+        ({}, {**VALUES, "energy_per_caption": (3.0,)}, "1 blocks of energy_per_caption where 24 are needed"),
     ],
 )
 def test_each_reason_is_a_phrase(run: dict[str, Any], values: dict[str, tuple[float, ...]], phrase: str) -> None:
     made = make_run(**run)
     (found,) = unfit(made, made.cases[1], values, None)
     assert found.startswith(phrase)
+
+
+def test_a_case_that_is_not_asked_for_its_time_needs_no_block() -> None:
+    run = make_run(record("int8", questions=(Question.SIZE, Question.MEMORY)))
+    assert unfit(run, run.cases[0], {}, None) == []
 
 
 def test_skips_and_verdicts_of_others_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from vlmgate.record.occasions import TIME
 from vlmgate.spec import Baseline, CaseRecord, Outcome, Question, Run, setting_changes
 
 LEAST_BLOCKS = 24  # of a timed case: with 3, a slow-down of 10 % is found in 11 % of runs at a spread of 4.5 %; with 24 in 99 %
@@ -13,8 +14,9 @@ def unfit(run: Run, record: CaseRecord, values: Mapping[str, Sequence[float]], o
     bad = (Outcome.FAIL, Outcome.UNRESOLVED)
     found = broken(run, record)
     found += [f"{v.outcome} {v.metric} against {v.against}" for v in run.verdicts if v.case == record.id and v.outcome in bad]
-    few = [f"{len(block)} blocks of {metric}" for metric, block in values.items() if len(block) < LEAST_BLOCKS]
-    if few and Question.LATENCY in record.questions:
+    timed = {TIME: (), **values} if Question.LATENCY in record.questions else values  # asked, and perhaps in no block at all
+    few = [f"{len(block)} blocks of {metric}" for metric, block in timed.items() if len(block) < LEAST_BLOCKS]
+    if few and {Question.LATENCY, Question.ENERGY} & {*record.questions}:
         found.append(f"{few[0]} where {LEAST_BLOCKS} are needed, which --top-up measures")
     lost = [metric for metric in old.blocks if not values.get(metric)] if old else []
     lost += [metric for metric in old.scores if metric not in record.scores] if old else []

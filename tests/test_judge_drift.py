@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from judging import CASE, FP32, baseline_of, blocks, confirming, judge, line, record, run_of, wobble
+from scipy import special
 
 from vlmgate.judge import judge_run
 from vlmgate.judge.drift import DRIFT, sustained_level
+from vlmgate.judge.speed import ASSUMED_SD
 from vlmgate.metrics import METRICS
 from vlmgate.spec import Failure, Outcome, Settings
 
@@ -96,6 +98,18 @@ def test_force_for_another_reason_accepts_no_loss(unfit, outcome):
     then = promoted([0.6] * 5 + [0.3] * 3, forced={5})
     history = tuple(each | ({"unfit": [unfit]} if each["forced"] else {}) for each in then.history)
     assert verdicts(0.3, replace(then, history=history))["drift"].outcome is outcome
+
+
+def test_without_a_promoted_spread_the_assumed_one_holds():
+    """Baselines of six blocks, taken by force, are no prior: blocks that agree by luck must not decide."""
+    few = replace(promoted([0.6] * 3), blocks={"time_per_caption": tuple(0.6 + w for w in wobble(6))})
+    timed = blocks(math.exp(0.54), n=6, sd=0.0005)
+    run = run_of(record("fp32"), INT8, timed=[*timed, *confirming(timed)])
+    found = {then is few: judge_run(run, {CASE: [SINCE]}, METRICS, {CASE: then})[1] for then in (few, promoted([0.6] * 3))}
+    assert all(verdict.metric == "drift" for verdict in found.values())
+    wide, known = (math.log(found[each].estimate.high / found[each].estimate.centre) for each in (True, False))
+    assert wide > special.ndtri(1 - found[True].spent[0]) * ASSUMED_SD / math.sqrt(6)
+    assert "no narrower than for an sd of 0.03" in found[True].estimate.signature and wide > 1.3 * known
 
 
 def test_two_promotions_hold_no_level():

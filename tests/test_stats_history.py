@@ -122,6 +122,18 @@ def test_against_a_level_too_few_values_are_infinite(values):
     assert (found.low, found.high) == (-math.inf, math.inf)
 
 
+def test_against_a_level_blocks_that_agree_by_luck_are_no_narrower_than_the_least_spread():
+    lucky, spread = [0.1, 0.1001, 0.0999, 0.1], [0.0, 0.2, 0.05, 0.15]
+    least = against_level(lucky, LEVEL, 0.01, 0.9, least_sd=0.03)
+    assert least.high - least.centre == pytest.approx(1.645 * math.sqrt(0.03**2 / 4 + 0.01**2 + 0.01**2), rel=1e-3)
+    assert least.centre - least.low == pytest.approx(least.high - least.centre) and "an sd of 0.03" in least.signature
+    wide = against_level(spread, LEVEL, 0.01, 0.9)
+    kept = against_level(spread, LEVEL, 0.01, 0.9, least_sd=0.03)
+    assert (kept.low, kept.high) == (wide.low, wide.high), "a wider one stays as it is"
+    few = against_level([0.1], LEVEL, 0.01, 0.9, least_sd=0.03)
+    assert (few.low, few.high) == (-math.inf, math.inf)
+
+
 def test_between_runs_by_hand():
     runs = [(0.0, 0.02, 4), (0.1, 0.02, 4), (0.2, 0.02, 4)]
     found = between_runs(runs)

@@ -34,7 +34,7 @@ def speed(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate
     if evidence.run.other:
         return _beside(evidence, levels, why, least)
     if line.metric == DRIFT.name:
-        return _since_level(evidence, values, prior, levels), why
+        return _since_level(evidence, values, prior, levels, least), why
     then = evidence.baseline.blocks.get(TIME, ()) if evidence.baseline else ()
     if len(then) < 2:
         return None, f"{SKIP}the baseline holds no times for this case; promote a run that measured latency"
@@ -51,13 +51,15 @@ def _beside(evidence: Evidence, levels: Levels, why: str, least: float) -> tuple
     return two_levels(lambda level: as_ratio(t_interval(values, level, least_sd=least)), levels, Better.HIGHER), why
 
 
-def _since_level(evidence: Evidence, values: Sequence[float], prior: Prior | None, levels: Levels) -> Estimate | None:
+def _since_level(
+    evidence: Evidence, values: Sequence[float], prior: Prior | None, levels: Levels, least: float
+) -> Estimate | None:
     """Speed now ÷ the sustained level."""
     sd, df = between_runs(evidence.baseline)
     then = sustained_level(evidence.baseline, sd)
     if then is None:  # such a line is not asked
         return None
-    return two_levels(lambda level: as_ratio(against_level(values, then, sd, level, prior, df)), levels, Better.HIGHER)
+    return two_levels(lambda level: as_ratio(against_level(values, then, sd, level, prior, df, least)), levels, Better.HIGHER)
 
 
 def between_runs(baseline: Baseline | None) -> tuple[float, float]:

@@ -70,16 +70,27 @@ def against_level(
     level: float,
     prior: Prior | None = None,
     between_df: float = math.inf,
+    least_sd: float = 0.0,
 ) -> Estimate:
-    """Interval on mean(values) − ``then``, with both errors and the between-run spread of the run that ``values`` come from."""
+    """Interval on mean(values) − ``then``, with both errors and the between-run spread of the run that ``values`` come from.
+
+    Never narrower than the normal interval of block values whose spread is known to be ``least_sd``.
+    """
     now = finite(values)
     sd, df = held_sd(now, prior)
     signature = f"difference, {now.size} blocks, between-run sd {between_sd:.4g}, {then.signature}"
+    if least_sd:
+        signature += f", no narrower than for an sd of {least_sd:.4g}"
     if not now.size:
         return around(math.nan, math.nan, df, 0, level, signature)
     parts = ((sd**2 / now.size, df), (between_sd**2, between_df), (then.error**2, then.df))
     error = math.sqrt(sum(variance for variance, _ in parts))
-    return around(float(now.mean()) - then.mean, error, joined_df(*parts), now.size, level, signature)
+    found = around(float(now.mean()) - then.mean, error, joined_df(*parts), now.size, level, signature)
+    if not least_sd:
+        return found
+    known = math.sqrt(least_sd**2 / now.size + between_sd**2 + then.error**2)
+    least = around(found.centre, known, math.inf, now.size, level, signature)
+    return found if found.high >= least.high else least
 
 
 def _within(levels: Sequence[Promotion]) -> float:

@@ -13,7 +13,7 @@ Run = Callable[..., tuple[int, str, str]]
 def without_baselines(out: str) -> bool:
     """Whether the workflow of pull requests reads the output of `vlmgate env` as: no baseline matches."""
     workflow = (ROOT / ".github" / "workflows" / "gate.yml").read_text(encoding="utf-8")
-    (pattern,) = re.findall(r"if grep -q '([^']+)' environment\.txt; then echo \"AGAINST=--against \$BASE\"", workflow)
+    (pattern,) = re.findall(r"if grep -q '([^']+)' environment\.txt; then\n[^}]*echo \"AGAINST=--against \$BASE ", workflow)
     return re.search(pattern, out, re.MULTILINE) is not None
 
 

@@ -32,6 +32,8 @@ def test_what_differs_between_the_sides_is_named() -> None:
     assert sides(beside()) == "against ~/old: torch 2.12.0 → 2.13.0"
     assert sides(beside(commit="c" * 40, versions=INFO["versions"])) == "against ~/old: the same commit and libraries"
     assert sides(beside(commit="d" * 40, versions=INFO["versions"])) == "against ~/old: commit dddddddddd → cccccccccc"
+    shared = "against ~/old (its code with the libraries of this side): torch 2.12.0 → 2.13.0"
+    assert sides(beside(own_libraries=False)) == shared and sides(beside(own_libraries=True)) == sides(beside())
     assert sides(make_run()) == ""
 
 

@@ -215,13 +215,27 @@ def test_workflows_start_where_they_should() -> None:
 
 def test_gate_shows_and_keeps_its_results_even_when_it_fails() -> None:
     runs = [step.get("run", "") for step in steps("gate")]
-    assert any(run.startswith("pytest benchmarks/ --tier default --benchmark-autosave") for run in runs)
+    (measuring,) = [run for run in runs if run.startswith("pytest benchmarks/ --tier default --benchmark-autosave")]
+    assert measuring.split()[-1] == "$AGAINST"
     always = [step for step in steps("gate") if step.get("if") == "always()"]
     assert any("comparison.md" in step.get("run", "") and "GITHUB_STEP_SUMMARY" in step["run"] for step in always)
     uploads = [step["with"] for step in always if step.get("uses", "").startswith("actions/upload-artifact@")]
     assert len(uploads) == 1
     assert uploads[0]["path"].split() == ["results/", ".benchmarks/"]
     assert uploads[0]["include-hidden-files"] is True  # else .benchmarks stays behind
+
+
+def test_gate_measures_the_base_commit_with_the_libraries_of_the_base() -> None:
+    """So that a pull request which upgrades a library is held against what it upgrades from."""
+    (checkout,) = [step["with"] for step in steps("gate") if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkout["fetch-depth"] == 0, "a shallow clone has no base commit"
+    (step,) = [step for step in steps("gate") if "AGAINST=" in step.get("run", "")]
+    assert step["env"] == {"BASE": "${{ github.event.pull_request.base.sha }}"}
+    lines = [line.strip() for line in step["run"].splitlines()]
+    assert 'git archive "$BASE" | tar -x -C ../base' in lines and "python -m venv ../base-env" in lines
+    (install,) = [line for line in lines if line.startswith("../base-env/bin/python -m pip install")]
+    assert install.endswith("-c ../base/constraints.txt ../base")
+    assert 'echo "AGAINST=--against $BASE --against-python ../base-env" >> "$GITHUB_ENV"' in lines
 
 
 def test_gpu_workflow_calls_tox_on_its_own_runner() -> None:

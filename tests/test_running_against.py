@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,36 @@ def test_a_commit_of_a_project_below_the_top_of_its_repository(tmp_path: Path) -
     (entry,) = entries(tmp_path / "cache")
     assert (entry.id, entry.folder) == (f"against/{side.commit}", side.tree)
     assert not (tmp_path / "top" / ".git" / "worktrees").exists()
+
+
+def test_a_commit_with_a_python_of_its_own(tmp_path: Path) -> None:
+    """A real second interpreter: the worker is the commit's code in that environment."""
+    root, package = tmp_path / "top", tmp_path / "top" / "vlmgate"
+    package.mkdir(parents=True)
+    package.joinpath("__init__.py").write_text(
+        "import sys\nraise SystemExit(f'{sys.executable} of {sys.prefix} runs {__file__}')"
+    )
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "then")
+    venv.create(tmp_path / "venv", symlinks=True)
+    side = open_side("HEAD", root, tmp_path / "cache", str(tmp_path / "venv"))
+    assert (side.label, side.about, side.own) == (f"HEAD with {tmp_path / 'venv'}",) * 2 + (True,)
+    answer = run_job("declare", {"threads": 1}, python=side.python, paths=side.paths)
+    told = f"{tmp_path / 'venv' / 'bin' / 'python'} of {tmp_path / 'venv'} runs {side.root / 'vlmgate' / '__init__.py'}"
+    assert answer.failure and answer.failure.log == told and side.root == side.tree
+    alone = open_side("HEAD", root, tmp_path / "cache")
+    assert (alone.python, alone.own) == (sys.executable, False)
+    assert alone.about == "HEAD (its code with the libraries of this side)"
+
+
+@pytest.mark.parametrize(
+    ("which", "python", "words"),
+    [("HEAD", "nowhere", "--against-python nowhere: neither a Python"), (sys.executable, "v", "is an environment itself")],
+)
+def test_a_python_that_is_none_or_is_one_too_many(tmp_path: Path, which: str, python: str, words: str) -> None:
+    with pytest.raises(VlmgateError, match=words):
+        open_side(which, tmp_path, tmp_path / "cache", python)
 
 
 @pytest.mark.parametrize("which", ["nowhere", "--help", "HEAD"])

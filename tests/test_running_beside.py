@@ -2,8 +2,11 @@
 
 import shutil
 import subprocess
+import sys
+import venv
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -66,6 +69,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) 
     return made
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with a Python of its own. Its libraries are those of this one, but it names another memray."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(folder, symlinks=True)
+    (own,) = folder.glob("lib/python*/site-packages")
+    (own / "shared.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")), encoding="utf-8")
+    (own / "memray-0.1.dist-info").mkdir()
+    (own / "memray-0.1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: memray\nVersion: 0.1\n", encoding="utf-8"
+    )
+    return folder
+
+
 def measured(project: Project, against: str, results: str, *more: str) -> Done:
     options = ["--against", against, "--rounds=2", *more]
     where = project.root.parent / results
@@ -86,12 +103,25 @@ def test_an_identical_commit_does_not_fail(repository: Project, tmp_path: Path) 
     assert found["pruned", "time_per_caption"].outcome is not Outcome.FAIL
     assert found["fp32", "time_per_caption"].estimate  # the reference itself is compared too
     assert "against HEAD, measured beside it" in found["pruned", "size"].sentence
-    assert "\nagainst HEAD: the same commit and libraries\n" in done.out and "\nnow ÷ there " in done.out
+    told = "\nagainst HEAD (its code with the libraries of this side): the same commit and libraries\n"
+    assert told in done.out and "\nnow ÷ there " in done.out
     assert not list(repository.root.glob(".git/worktrees/*")) and not git(repository.root, "status", "--porcelain", "-uno")
     suite = load_suite(repository.root / "benchmarks" / "suite.yaml", MODELS, VARIANTS, DATASETS, METRICS)
     again = rejudged(replace(run, verdicts=()), suite, {})
     assert again.verdicts == run.verdicts
     assert read_run(write_run(again, tmp_path)) == run
+
+
+@pytest.mark.slow
+def test_another_environment_is_judged_by_the_lines_with_a_tolerance(repository: Project, environment: Path) -> None:
+    done = measured(repository, str(environment), "environment", "-k", "fp32 and (latency or size)", "--blocks=1")
+    assert done.status == 0, done.out[-3000:]
+    run, found = done.run, of(done)
+    assert run.other and (run.other.label, run.other.info["commit"]) == (str(environment), "")
+    assert f"\nagainst {environment}: memray 0.1 → {version('memray')}\n" in done.out and "\nnow ÷ there " in done.out
+    assert found["fp32", "size"].outcome is Outcome.PASS and f"against {environment}" in found["fp32", "size"].sentence
+    assert found["fp32", "time_per_caption"].outcome is Outcome.UNRESOLVED  # of one block
+    assert len(run.blocks) == len(run.other.blocks) == 1 and not run.failures
 
 
 def test_a_slowed_captioner_fails(repository: Project) -> None:
@@ -110,21 +140,23 @@ def test_a_slowed_captioner_fails(repository: Project) -> None:
         assert verdict.outcome is Outcome.FAIL and verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
 
 
-def test_a_case_that_only_the_commit_declares_has_an_item_that_fails(repository: Project, tmp_path: Path) -> None:
-    """It was deleted here; of the questions that it has there only the selected one is judged."""
+def test_a_case_that_only_the_commit_declares_has_an_item_that_fails(
+    repository: Project, environment: Path, tmp_path: Path
+) -> None:
+    """It was deleted here; of the questions that it has there only the selected one is judged. The commit has libraries of its
+    own."""
     suite, junit = repository.root / "benchmarks" / "suite.yaml", tmp_path / "junit.xml"
     suite.write_text(SUITE.replace("[fp32, pruned]", "[fp32]"), encoding="utf-8")
     try:
-        done = measured(repository, "HEAD", "deleted", "-k", "size", f"--junitxml={junit}")
+        done = measured(repository, "HEAD", "deleted", "-k", "size", f"--junitxml={junit}", f"--against-python={environment}")
     finally:
         suite.write_text(SUITE, encoding="utf-8")
     assert done.status == 1, done.out[-3000:]
     said = {str(test.get("name")): [child.get("message") for child in test] for test in ElementTree.parse(junit).iter("testcase")}
     (words,) = said["test_size[tiny/pruned/scenes]"]
-    assert words and words.startswith(
-        "Failed: tiny/pruned/scenes: missing: HEAD declares it in tier default, and this side does not"
-    )
+    assert words and words.startswith(f"Failed: tiny/pruned/scenes: missing: HEAD with {environment} declares it in tier default")
     run = done.run
+    assert f"\nagainst HEAD with {environment}: memray 0.1 → {version('memray')}" in done.out
     assert run.absent == {"tiny/pruned/scenes": (Question.SIZE,)} and not run.whole
     assert run.other and run.other.declared["tiny/pruned/scenes"] == (Question.LATENCY, Question.SIZE, Question.QUALITY)
     assert [verdict.outcome for verdict in run.verdicts if verdict.metric == "missing"] == [Outcome.FAIL]

@@ -100,7 +100,7 @@ def run(
     """Measure and judge a tier, write the run to ``results`` as pytest does, and return it with its verdicts.
 
     ``cases`` is a shell pattern on case ids. ``options`` are those of `Options`: blocks, rounds, time_budget, timing, patience,
-    memory_limit, resume (a run's name or path), against.
+    memory_limit, resume (a run's name or path), against, against_python.
 
     Raises:
         VlmgateError: something is wrong with the suite or an option, before anything was measured.

@@ -71,6 +71,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="REV|ENV",
         help="measure a commit, or another Python or virtual environment, in the same blocks, in place of promoted baselines",
     )
+    add(
+        "--against-python",
+        dest="vlmgate_against_python",
+        metavar="ENV",
+        help="with --against REV: the Python or virtual environment with that commit's libraries (default: this side's)",
+    )
     add("--gate-strict", dest="vlmgate_strict", action="store_true", help="an unresolved verdict fails (for releases)")
     add("--results", dest="vlmgate_results", metavar="DIR", help="where runs are written (default: results/ beside benchmarks/)")
     add("--baselines", dest="vlmgate_baselines", metavar="DIR", help="promoted runs (default: baselines/ beside benchmarks/)")

@@ -72,11 +72,12 @@ class State:
     @cached_property
     def there(self) -> Declared | None:
         """What the other side of --against declares. With --collect-only nobody is asked, as no worker is started then."""
-        which = self.config.getoption("vlmgate_against")
-        if not which or self.config.getoption("collectonly"):
+        option = self.config.getoption
+        if not option("vlmgate_against") or option("collectonly"):
             return None
-        self.progress(f"asking {which} what it declares")
-        return ask(open_side(which, self.root, cache_folder()), self.suite, self.config.getoption("vlmgate_tier"), self.root)
+        side = open_side(option("vlmgate_against"), self.root, cache_folder(), option("vlmgate_against_python"))
+        self.progress(f"asking {side.about} what it declares")
+        return ask(side, self.suite, option("vlmgate_tier"), self.root)
 
     def cases(self, question: Question) -> list[str]:
         """The cases that get an item in the file of a question: those of the tier, and those that are missing from it."""
@@ -100,6 +101,7 @@ class State:
             memory_limit=option("vlmgate_memory_limit"),
             resume=resume,
             against=option("vlmgate_against"),
+            against_python=option("vlmgate_against_python"),
             command=shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
         )
         selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}

@@ -13,10 +13,11 @@ MISSING = "—"
 
 
 def sides(run: Run) -> str:
-    """``against ~/old: onnxruntime 1.22.1 → 1.32.0``; empty without --against."""
+    """``against ~/old: onnxruntime 1.22.1 → 1.32.0``, and whether a commit has libraries of its own; empty without --against."""
     if run.other is None:
         return ""
-    return f"against {run.other.label}: {', '.join(changed_beside(run)) or 'the same commit and libraries'}"
+    shared = " (its code with the libraries of this side)" if run.other.info.get("own_libraries") is False else ""
+    return f"against {run.other.label}{shared}: {', '.join(changed_beside(run)) or 'the same commit and libraries'}"
 
 
 def columns(run: Run, figure: Figure) -> tuple[Line, list[Line]]:

@@ -1,4 +1,4 @@
-"""The other side of a run with --against: a commit unpacked into the cache, or another Python, asked what it declares."""
+"""The other side of a run with --against: a commit unpacked into the cache, another Python, or both, asked what it declares."""
 
 import io
 import json
@@ -36,6 +36,12 @@ class Side:
     root: Path  # of the repository, fixtures and suite file on that side
     commit: str = ""
     tree: Path | None = None  # where the cache has the files of the commit
+    own: bool = True  # whether its libraries are its own, and not those of this side
+
+    @property
+    def about(self) -> str:
+        """Its name, with what it shares with this side."""
+        return self.label if self.own else f"{self.label} (its code with the libraries of this side)"
 
 
 @dataclass(frozen=True)
@@ -54,15 +60,20 @@ class Declared:
         return sha256(json.dumps(dict(self.info), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def open_side(which: str, root: Path, cache: Path) -> Side:
+def open_side(which: str, root: Path, cache: Path, with_python: str | None = None) -> Side:
     """The side that ``which`` names: a Python executable, a virtual environment, or a revision of the repository at ``root``.
 
-    A revision's files are unpacked under ``cache``; the repository itself is not touched. Raises VlmgateError.
+    A revision's files are unpacked under ``cache``; the repository itself is not touched. Its libraries are those of the Python
+    or the environment ``with_python``, without one this side's. Raises VlmgateError.
     """
+    # beside all else that is installed, our package would bring this side's libraries along
+    ours = () if PACKAGE.name in INSTALLED else (str(PACKAGE),)
     if python := _python(Path(which)):
-        # beside all else that is installed, our package would bring this side's libraries along
-        paths = () if PACKAGE.name in INSTALLED else (str(PACKAGE),)
-        return Side(which, str(python), paths, root)
+        if with_python:
+            raise VlmgateError(f"--against-python goes with a commit; --against {which} is an environment itself")
+        return Side(which, str(python), ours, root)
+    if with_python and not (python := _python(Path(with_python))):
+        raise VlmgateError(f"--against-python {with_python}: neither a Python executable nor a virtual environment")
     commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{which}^{{commit}}").decode().strip()
     if not commit:
         raise VlmgateError(
@@ -72,7 +83,9 @@ def open_side(which: str, root: Path, cache: Path) -> Side:
     top = Path(_git(root, "rev-parse", "--show-toplevel").decode().strip())
     tree = _unpacked(top, commit, cache.resolve() / AGAINST / "trees" / commit)
     there = tree / root.resolve().relative_to(top.resolve())
-    return Side(which, sys.executable, (str(there), str(PACKAGE)), there, commit, tree)
+    if python:
+        return Side(f"{which} with {with_python}", str(python), (str(there), *ours), there, commit, tree)
+    return Side(which, sys.executable, (str(there), str(PACKAGE)), there, commit, tree, own=False)
 
 
 def _python(path: Path) -> Path | None:
@@ -118,7 +131,7 @@ def ask(side: Side, suite: Suite, tier: str, root: Path) -> Declared:
     if answer.failure:
         raise VlmgateError(_refusal(side, answer))
     data = answer.result
-    info = {"commit": side.commit, "python": data["python"], "versions": data["versions"]}
+    info = {"commit": side.commit, "python": data["python"], "versions": data["versions"], "own_libraries": side.own}
     models = {case["id"]: model_of(case["model"]) for case in data["cases"]}
     variants = {case["id"]: variant_of(case["variant"]) for case in data["cases"]}
     questions = {case["id"]: tuple(map(Question, case.get("questions", UNTOLD))) for case in data["cases"]}

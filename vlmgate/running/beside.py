@@ -24,10 +24,10 @@ class Beside:
     def __init__(self, session: State, which: str) -> None:
         """Find the side and ask what it declares. Raises VlmgateError before anything is measured."""
         options = session.options
-        self.session, self.side = session, open_side(which, options.root, options.cache)
+        self.session, self.side = session, open_side(which, options.root, options.cache, options.against_python)
         session.hold.add([self.side.tree] if self.side.tree else [])
         if session.there is None:
-            session.progress(f"asking {which} what it declares")
+            session.progress(f"asking {self.side.about} what it declares")
             with session.clock.phase(PREPARING):
                 session.there = ask(self.side, session.suite, session.tier.name, options.root)
         self.declared = session.there

@@ -30,5 +30,6 @@ class Options:
     memory_limit: int | None = None  # bytes of private memory that a worker may use
     command: str = ""  # that this run is made by, as it is written down
     against: str | None = None  # the other side that is measured in the same blocks: a commit, a Python or its environment
+    against_python: str | None = None  # of a commit: the Python with its libraries, or its environment
     python: str = sys.executable  # that workers run in
     paths: tuple[str, ...] | None = None  # where workers look for modules first; None: where this vlmgate is

@@ -24,6 +24,8 @@ class Session(State):
         """Answer every selected question; speed last, so that a time budget cuts what can be cut."""
         if self.options.against and self.options.resume:
             raise VlmgateError("--against and --resume do not go together: blocks of both sides must lie side by side; run anew")
+        if self.options.against_python and not self.options.against:
+            raise VlmgateError("--against-python says which libraries a commit has: give the commit with --against")
         beside = self.partner = Beside(self, self.options.against) if self.options.against else None
         groups = self._prepared()
         trim_cache(self)

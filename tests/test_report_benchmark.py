@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 from vlmgate.report.benchmark import ReplayTimer, replay
 
+ROOT = Path(__file__).resolve().parents[1]
 DURATIONS = [0.25, 0.5, 0.125, 4.0, 1e-6]
 TESTS = """
 import pytest
-from vlmgate.report.benchmark import ReplayTimer, replay
+from vlmgate.report.benchmark import ReplayTimer, replay, show_nothing
 
 TIMER, OTHER = ReplayTimer(), ReplayTimer()
 
@@ -27,6 +29,10 @@ def test_replayed(benchmark):
 @pytest.mark.benchmark(timer=OTHER)
 def test_one(benchmark):
     replay(benchmark, OTHER, [3.5], {{}})
+
+
+def test_not_timed(benchmark):
+    show_nothing(benchmark)
 
 
 @pytest.mark.benchmark(timer=OTHER)
@@ -44,9 +50,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "test_it.py").write_text(TESTS.format(durations=DURATIONS), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-json=out.json", "test_it.py"]
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}  # it is no worker of xdist
-    environment = {**kept, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    environment = {**kept, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert "3 passed" in done.stdout, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
+    assert "not used at all" in done.stdout + done.stderr  # of test_not_json, which shows that the warning is seen here
+    assert "test_not_timed" not in done.stdout + done.stderr, "neither a row of the table nor a warning"
     return {one["name"]: one for one in json.loads((folder / "out.json").read_text(encoding="utf-8"))["benchmarks"]}
 
 
@@ -64,6 +72,15 @@ def test_a_single_time_is_enough(saved: dict[str, Any]) -> None:
 def test_extra_info_is_saved_as_json(saved: dict[str, Any]) -> None:
     assert saved["test_replayed"]["extra_info"] == {"case": "a/b/c", "blocks": 2, "verdict": "pass"}
     assert saved["test_replayed"]["group"] == "replayed"
+
+
+def test_what_was_not_timed_is_not_saved(saved: dict[str, Any]) -> None:
+    assert saved.keys() == {"test_replayed", "test_one"}
+
+
+def test_only_public_names_of_pytest_benchmark_are_used() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "vlmgate").rglob("*.py")]
+    assert not [found for source in sources for found in re.findall(r"benchmark\w*\._\w+", source)]
 
 
 class Benchmark:

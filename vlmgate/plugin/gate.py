@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vlmgate.plugin.state import State
-from vlmgate.report.benchmark import ReplayTimer, replay
+from vlmgate.report.benchmark import ReplayTimer, replay, show_nothing
 from vlmgate.spec import Outcome, Question, Verdict
 
 UNRESOLVED: "pytest.StashKey[bool]" = pytest.StashKey()
@@ -30,7 +30,7 @@ class Gate:
         blocks = [block for block in run.blocks if block.model == group and variant in block.times] if run else []
         times = [seconds for block in blocks for image in block.times[variant] for seconds in image]
         if not times:
-            benchmark._mode = "not timed"  # nothing to show, and nothing was forgotten
+            show_nothing(benchmark)
             return
         extra = {"case": self.case, "blocks": len(blocks), "verdict": self._worst().value, "run": str(self.state.folder)}
         assert self.timer is not None

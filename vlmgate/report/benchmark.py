@@ -38,3 +38,10 @@ def replay(benchmark: Any, timer: ReplayTimer, durations: Sequence[float], extra
     timer.durations = list(durations)
     benchmark.extra_info.update(extra)
     benchmark.pedantic(lambda: None, rounds=len(durations), iterations=1)
+
+
+def show_nothing(benchmark: Any) -> None:
+    """Let the ``benchmark`` fixture see that there is nothing to show, as under --benchmark-disable: it has no row in any table,
+    and pytest-benchmark does not warn that it was forgotten."""
+    benchmark.disabled = True
+    benchmark.pedantic(lambda: None)

@@ -15,7 +15,7 @@ from vlmgate.measure import Answer, run_job
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
 from vlmgate.worker.block import FIRST_ROUNDS, THROUGHPUT_CALLS
-from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule
+from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule, warm_up
 
 SEED, ROUNDS, SIZES = 7, 3, [1, 4]
 
@@ -57,16 +57,33 @@ def test_a_block_takes_the_turns_of_its_schedule_and_announces_them(block: tuple
     assert [message["event"] for message in block[1]].count("result") == 1
 
 
+def warm_calls(data: Message, arm: str) -> dict[int, list[float]]:
+    """The warm-up calls of an arm at each batch size, seconds."""
+    return {
+        size: [seconds for stage, name, *_, seconds in data["calls"] if stage == f"warming at batch {size}" and name == arm]
+        for size in SIZES
+    }
+
+
+def test_every_batch_size_is_warmed_up_until_steady(block: tuple[Answer, Any, Any]) -> None:
+    for name in ("fp32", "spy", "placebo"):
+        for seconds in warm_calls(block[0].result, name).values():
+            assert warm_up(iter(seconds).__next__) == seconds  # by the same rule as before the timed rounds: not one call fewer
+
+
 def test_timed_calls_generate_exactly_so_many_tokens_without_garbage_collection(block: tuple[Answer, Any, list[Any]]) -> None:
     data, calls = block[0].result, block[2]
+    warmed = warm_calls(data, "spy")
     asked = Counter(tuple(call["asked"]) for call in calls)
     assert asked == {
-        (NEW_TOKENS, NEW_TOKENS): len(data["warmup"]["spy"]) + ROUNDS * len(IMAGES) + len(SIZES) * (1 + THROUGHPUT_CALLS),
+        (NEW_TOKENS, NEW_TOKENS): len(data["warmup"]["spy"])
+        + ROUNDS * len(IMAGES)
+        + sum(len(seconds) + THROUGHPUT_CALLS for seconds in warmed.values()),
         (1, 1): FIRST_ROUNDS * len(IMAGES),  # the first token alone
     }
     assert {call["shape"][1] for call in calls if call["asked"] == [1, 1]} == {1}
     sizes = Counter(call["shape"][0] for call in calls)
-    assert sizes[4] == 1 + THROUGHPUT_CALLS and sum(sizes.values()) == sizes[1] + sizes[4]
+    assert sizes[4] == len(warmed[4]) + THROUGHPUT_CALLS and sum(sizes.values()) == sizes[1] + sizes[4]
     assert not any(call["gc"] for call in calls)
 
 

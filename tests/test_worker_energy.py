@@ -1,6 +1,7 @@
 """Energy of the arms by a recorded counter: a machine that draws 10 W when idle, and more when an arm is called."""
 
 from collections import Counter
+from itertools import groupby
 
 import pytest
 from fake_nvml import FakeNvml
@@ -19,6 +20,7 @@ class Machine:
     def __init__(self) -> None:
         self.now, self.energy = 100.0, 5000.0
         self.called: Counter[str] = Counter()
+        self.did: list[str] = []
 
     def joules(self) -> float:
         return self.energy
@@ -29,13 +31,20 @@ class Machine:
 
     def call(self, name: str, seconds: float, watts: float) -> None:
         self.called[name] += 1
+        self.did.append(name)
         self.now += seconds
         self.energy += (IDLE + watts) * seconds
+
+    def warm(self, name: str) -> None:
+        """Slower and thirstier than a counted call, so that counting it would show."""
+        self.did.append(f"warm {name}")
+        self.now += 3.0
+        self.energy += 500.0
 
 
 def measured(machine: Machine, seed: int = 1) -> tuple[dict[str, float], float]:
     calls = {"fp32": lambda: machine.call("fp32", 0.5, 40.0), "int8": lambda: machine.call("int8", 0.25, 60.0)}
-    return joules_a_call(machine, calls, seed, clock=lambda: machine.now, sleep=machine.sleep)
+    return joules_a_call(machine, calls, seed, machine.warm, clock=lambda: machine.now, sleep=machine.sleep)
 
 
 def test_the_idle_power_is_measured_and_subtracted() -> None:
@@ -50,6 +59,13 @@ def test_each_arm_is_called_for_as_long_as_the_counter_needs() -> None:
     assert machine.called == {"fp32": 4, "int8": 8}  # two seconds each
 
 
+def test_each_arm_is_warmed_up_right_before_it_is_counted() -> None:
+    machine = Machine()
+    first, second = measured(machine)[0]
+    turns = [f"warm {first}", first, f"warm {second}", second]
+    assert [name for name, _ in groupby(machine.did)] == turns
+
+
 def test_the_order_of_arms_is_drawn() -> None:
     orders = {tuple(measured(Machine(), seed)[0]) for seed in range(20)}
     assert orders == {("fp32", "int8"), ("int8", "fp32")}
@@ -57,7 +73,7 @@ def test_the_order_of_arms_is_drawn() -> None:
 
 @pytest.mark.skipif(find_meter("cpu")[0] is not None, reason="this machine has a counter")
 def test_without_a_meter_nothing_is_called() -> None:
-    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1) == {}
+    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail) == {}
 
 
 def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

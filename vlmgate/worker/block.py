@@ -17,6 +17,7 @@ from vlmgate.worker.turns import loading_order, measure_yardstick, schedule, war
 
 FIRST_ROUNDS = 2  # rounds of calls for one token, at most as many as timed rounds
 THROUGHPUT_CALLS = 3  # an arm and batch size; the median counts
+WAITS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")  # say how the threads of GNU's and Intel's OpenMP wait
 
 Took = tuple[float, float | None]  # seconds of a call by the wall clock, and by the GPU's own (None on a CPU)
 
@@ -59,8 +60,12 @@ class Arms:
         found = {}
         for name in self.order:
             self.say(name, "warming")
-            found[name] = warm_up(lambda name=name: self.call(name, self.inputs[name][0], self.job["new_tokens"])[0])  # type: ignore[misc]
+            found[name] = self.until_steady(name, self.inputs[name][0])
         return found
+
+    def until_steady(self, name: str, inputs: Any) -> list[float]:
+        """Calls of an arm until they are steady: seconds of each."""
+        return warm_up(lambda: self.call(name, inputs, self.job["new_tokens"])[0])
 
     def turns(self, seed: int, rounds: int, tokens: int, stage: str) -> Iterable[tuple[int, list[str], dict[str, Took]]]:
         """Let the arms take their turns: image, the order of the arms, and what each call took."""
@@ -140,7 +145,7 @@ def _throughput(arms: Arms) -> dict[str, Any]:
         inputs = {name: of.inputs(pictures) for name, of in arms.captioners.items()}
         for name in inputs:
             arms.say(name, f"warming at batch {size}")
-            arms.call(name, inputs[name], arms.job["new_tokens"])
+            arms.until_steady(name, inputs[name])
         calls: dict[str, list[float]] = {name: [] for name in inputs}
         for _, order in schedule(arms.job["seed"] + 2 + size, THROUGHPUT_CALLS, 1, list(inputs)):
             for name in order:
@@ -152,15 +157,19 @@ def _throughput(arms: Arms) -> dict[str, Any]:
 
 
 def _energy(arms: Arms) -> dict[str, Any]:
-    """Joules a caption of each arm, on its first image."""
+    """Joules a caption of each arm, on its first image; idling before may have lowered the clocks, so it is warmed up again."""
     job, device = arms.job, next(iter(arms.captioners.values())).device
 
     def call(name: str) -> object:
         arms.say(name, "measuring energy")
         return arms.call(name, arms.inputs[name][0], job["new_tokens"])
 
+    def warm(name: str) -> object:
+        arms.say(name, "warming for energy")
+        return arms.until_steady(name, arms.inputs[name][0])
+
     calls = {name: partial(call, name) for name in arms.captioners}
-    return energy_of(device, job["batch"], calls, job["seed"] + 3)
+    return energy_of(device, job["batch"], calls, job["seed"] + 3, warm)
 
 
 def _filled(job: Message, size: int) -> list[Any]:
@@ -173,5 +182,5 @@ def _about() -> dict[str, Any]:
     """What the worker computed with."""
     import torch
 
-    waiting = {name: os.environ[name] for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY") if name in os.environ}
+    waiting = {name: os.environ[name] for name in WAITS if name in os.environ}
     return {"torch": torch.__version__, "threads": torch.get_num_threads(), "affinity": cores(), "waiting": waiting}

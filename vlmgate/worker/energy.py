@@ -16,6 +16,7 @@ def joules_a_call(
     meter: Meter,
     calls: Mapping[str, Callable[[], object]],
     seed: int,
+    warm: Callable[[str], object],
     *,
     seconds: float = ARM_SECONDS,
     idle: float = IDLE_SECONDS,
@@ -24,14 +25,16 @@ def joules_a_call(
 ) -> tuple[dict[str, float], float]:
     """Joules of one call of each arm above the idle power, and that power in watts.
 
-    The idle power is measured first, with all arms loaded and nothing called. Arms come in seeded random order; each is called
-    over and over for ``seconds``. What other programs use meanwhile is counted too: measure on a quiet machine.
+    The idle power is measured first, with all arms loaded and nothing called. Arms come in seeded random order; each is warmed up
+    (``warm``, not counted) and called over and over for ``seconds``. What other programs use meanwhile is counted too: measure on
+    a quiet machine.
     """
     before, began = meter.joules(), clock()
     sleep(idle)
     watts = (meter.joules() - before) / (clock() - began)
     found = {}
     for name in random.Random(seed).sample(sorted(calls), len(calls)):
+        warm(name)
         before, began, count = meter.joules(), clock(), 0
         while not count or clock() - began < seconds:
             calls[name]()
@@ -40,12 +43,14 @@ def joules_a_call(
     return found, watts
 
 
-def energy_of(device: str, batch: int, calls: Mapping[str, Callable[[], object]], seed: int) -> dict[str, Any]:
+def energy_of(
+    device: str, batch: int, calls: Mapping[str, Callable[[], object]], seed: int, warm: Callable[[str], object]
+) -> dict[str, Any]:
     """``energy`` (joules a caption by arm) and ``idle_power``; nothing where the device has no meter."""
     meter, _ = find_meter(device)
     if meter is None:
         return {}
-    joules, watts = joules_a_call(meter, calls, seed)
+    joules, watts = joules_a_call(meter, calls, seed, warm)
     return {"energy": {name: value / batch for name, value in joules.items()}, "idle_power": watts}
 
 

@@ -1,4 +1,4 @@
-"""How long a caption takes under each way of letting OpenMP threads wait; the table of docs/measuring.md.
+"""How long a caption takes under each way of letting OpenMP threads wait; the table of docs/variance.md.
 
 python docs/waiting.py [--model blip-base] [--calls 12]      beside a busy neighbour, if you start one
 """

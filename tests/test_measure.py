@@ -274,9 +274,13 @@ def test_the_arm_that_was_announced_is_blamed_and_its_half_made_artefact_swept(t
     assert answer.arms["fp32"]["folder"] == str(folder)
 
 
+SHELL = {"OMP_WAIT_POLICY": "ACTIVE", "OMP_PROC_BIND": "true", "KMP_BLOCKTIME": "0", "GOMP_CPU_AFFINITY": "0", "MKL_DYNAMIC": "1"}
+
+
 def test_threads_and_waiting_are_set_before_torch_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    for name, value in SHELL.items():
+        monkeypatch.setenv(name, value)
     tell = """
 early, environment = "torch" in sys.modules, dict(os.environ)
 import torch
@@ -289,13 +293,15 @@ raise RuntimeError(json.dumps({"early": early, "threads": torch.get_num_threads(
     assert (said["early"], said["threads"]) == (False, min(2, os.cpu_count() or 1))
     fixed = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "GOMP_SPINCOUNT": "10000", "OPENBLAS_NUM_THREADS": "1"}
     assert fixed.items() <= said["environment"].items() and fixed.items() <= worker_environment(2).items()
+    assert not SHELL.keys() & said["environment"].keys(), "what steers threads comes from the run, not from the shell"
 
 
-def test_declared_variables_and_a_command_are_there_before_python_starts(tmp_path: Path) -> None:
+def test_declared_variables_and_a_command_are_there_before_python_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tell = """
 lines = [line.decode() for line in open("/proc/self/environ", "rb").read().split(b"\\0")]
 raise RuntimeError(json.dumps(sorted(line for line in lines if line.startswith(("GLIBC_", "GOMP_", "UNDER")))))
 """
+    monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")  # of the shell, which does not count
     declared = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "GOMP_SPINCOUNT": "INFINITY"}
     answer = run_job("caption", job(Worker(tmp_path, tell).plugin, environment=declared, under=["env", "UNDER=yes"]))
     assert answer.failure is not None and answer.failure.kind == "RuntimeError", answer.failure

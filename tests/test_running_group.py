@@ -97,6 +97,9 @@ def test_a_block_holds_seconds_a_caption_whatever_the_batch() -> None:
         "first_token": {"fp32": [1.0, 2.0], "placebo": [1.0, 1.0]},
         "warmup": {"fp32": [9.0, 4.0], "placebo": [5.0, 4.0]},
         "yardstick": [0.1, 0.2],
+        "threads": 3,
+        "waiting": {"GOMP_SPINCOUNT": "7"},
+        "affinity": [0, 2],
     }
     block = block_of("tiny/scenes", 3, Answer(result=result, startup=7.0), batch=4)
     assert (block.model, block.index, block.seed, block.images) == ("tiny/scenes", 3, seed_of(3), (0, 1))
@@ -104,6 +107,7 @@ def test_a_block_holds_seconds_a_caption_whatever_the_batch() -> None:
     assert block.first_token == {"fp32": (1.0, 2.0), "placebo": (1.0, 1.0)}  # of the whole call
     assert block.warmup == {"fp32": (2.25, 1.0), "placebo": (1.25, 1.0)}
     assert (block.yardstick, block.startup) == ((0.1, 0.2), 7.0)  # of the whole machine: not divided
+    assert (block.threads, block.waiting, block.affinity) == (3, {"GOMP_SPINCOUNT": "7"}, (0, 2))  # as the worker told
 
 
 def test_a_worker_is_told_how_to_decode() -> None:

@@ -23,6 +23,9 @@ PATIENCE = 300.0  # seconds without any message after which a worker counts as h
 LOG_LINES = 12
 TIDYING = 1.0  # seconds at most for the resource tracker of a worker that was killed
 
+# of the shell: how threads of OpenMP, MKL and OpenBLAS compute, which would move the numbers and stand nowhere
+THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
+
 Listener = Callable[[Message], None]
 
 
@@ -43,7 +46,8 @@ def worker_environment(
 ) -> dict[str, str]:
     """Environment of a worker: thread counts and waiting policy are set before torch is imported. Modules are looked for in
     ``paths`` first (None: where this vlmgate is). ``declared`` are the variables of suite.yaml, which come before the others of
-    the parent.
+    the parent. Of the parent's, those that steer threads (`THREADING`) are left out: what a run measures must not depend on the
+    shell that it was started from.
 
     Threads that wait for each other spin for a bounded while (`WAITING`). OpenBLAS gets one thread: the yardstick brings its own.
     """
@@ -61,7 +65,8 @@ def worker_environment(
     }
     first = [str(Path(__file__).parent.parent)] if paths is None else paths
     path = os.pathsep.join(filter(None, [*first, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **fixed, **(declared or {}), "PYTHONPATH": path}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(THREADING)}
+    return {**inherited, **fixed, **(declared or {}), "PYTHONPATH": path}
 
 
 def run_job(

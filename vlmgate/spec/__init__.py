@@ -163,6 +163,10 @@ class Block:
     device_times: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)  # as times, by events of the GPU
     energy: Mapping[str, float] = field(default_factory=dict)  # [arm], joules a caption above the idle power
     idle_power: float | None = None  # watts, measured in this worker before its arms used any; None: no meter
+    threads: int | None = None  # with which torch computed, as the worker told; None: an older record
+    waiting: Mapping[str, str] = field(
+        default_factory=dict
+    )  # variables that say how OpenMP's threads wait, as the worker had them
     affinity: tuple[int, ...] = ()  # the cores this worker could run on
     gpu: Mapping[str, Any] = field(default_factory=dict)  # clocks, memory and foreign processes of the GPU, empty without one
 

@@ -84,6 +84,9 @@ def test_int8_takes_the_matrices_and_leaves_attention_and_patches(config: Any) -
     assert set(step["operations"]) == {"bf16"}
     encoder, _ = phases(config, VARIANTS["openvino-int8"])  # which quantizes the patches too
     assert encoder["operations"]["fp32"] == LAYERS * 2 * 2 * SEEN**2 * WIDTH
+    mixed, step = phases(config, VARIANTS["openvino-int8-bf16"])
+    assert mixed["operations"] == {"int8": encoder["operations"]["int8"], "bf16": encoder["operations"]["fp32"]}
+    assert set(step["operations"]) == {"int8", "fp32"}
 
 
 def test_parts_in_other_types(config: Any) -> None:

@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 import torch
 from exported import differences, pictures, same_as_transformers, same_on_the_evaluation_images, searches_as_transformers
 
 from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
-from vlmgate.backends.openvino import WEIGHTED, compress, executed
+from vlmgate.backends.openvino import FILES, WEIGHTED, compress, executed, load
 from vlmgate.models import family
 from vlmgate.spec import Model, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
@@ -34,7 +35,7 @@ def test_fp32_captions_of_the_evaluation_images_are_those_of_transformers(tmp_pa
     same_on_the_evaluation_images(VARIANTS["openvino-fp32"], tmp_path / "a")
 
 
-INT8, BF16 = VARIANTS["openvino-int8"], VARIANTS["openvino-bf16"]
+INT8, BF16, MIXED = (VARIANTS[name] for name in ("openvino-int8", "openvino-bf16", "openvino-int8-bf16"))
 
 
 def in_int8(ran: list[tuple[str, str, str]], graph: str) -> Counter[bool]:
@@ -78,6 +79,16 @@ def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
     assert exact["low_precision_kernels"] == 1.0
     vocabulary = load_reference(tiny_checkpoint, tiny_model).config.text_config.vocab_size
     assert [kind for kind, _ in tables(tmp_path / "a", vocabulary)] == ["i8"]
+    if not cannot_run(MIXED):  # the same files: attention of the encoder in bfloat16, the step as it was
+        mixed = load(tmp_path / "a", load_artefact(tmp_path / "a").model.graphs, MIXED)
+        mixed.look(np.zeros((1, 3, mixed.graphs["side"], mixed.graphs["side"]), np.float32))
+        mixed.step(np.array([mixed.graphs["start"]]), 0)
+        assert [in_int8(executed(mixed), graph) for graph in FILES] == [in_int8(ran, graph) for graph in FILES]
+        assert [any("bf16" in kernel for where, _, kernel in executed(mixed) if where == graph) for graph in FILES] == [
+            True,
+            False,
+        ]
+    assert not any("bf16" in kernel for _, _, kernel in ran)
 
 
 def test_float_graphs_run_no_product_in_int8(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:

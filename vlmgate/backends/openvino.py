@@ -20,7 +20,7 @@ from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
-VERSION = 2
+VERSION = 3
 FILES = ("encoder", "step")
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
 
@@ -31,7 +31,13 @@ def missing(variant: Variant) -> str:
     needs = ("openvino", "nncf") if "encoder" in parameters else ("openvino",)
     if lacks := next((name for name in needs if find_spec(name) is None), ""):
         return f"needs {lacks}: pip install 'vlmgate[openvino]'"
-    return "" if parameters.get("precision") != "bf16" else _without_bf16()
+    return _without_bf16() if "bf16" in _floats(parameters).values() else ""
+
+
+def _floats(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Graph → type in which its float nodes compute, f32 or bf16."""
+    plain = str(parameters.get("precision", "f32"))
+    return {"encoder": plain, "step": str(parameters.get("step_precision", plain))}
 
 
 def _without_bf16() -> str:
@@ -49,10 +55,12 @@ def versions() -> dict[str, str]:
 def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says."""
     parameters = graph_parameters(variant)
-    plain = ("bf16", 2.0) if parameters.get("precision") == "bf16" else ("fp32", 4.0)
-    how = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}
-    found = {graph: how.get(str(parameters.get(graph)), plain) for graph in FILES}
-    return {graph: {"matrix": of, "conv": of, "activations": plain} for graph, of in found.items()}
+    found = {}
+    for graph, kind in _floats(parameters).items():
+        plain = ("bf16", 2.0) if kind == "bf16" else ("fp32", 4.0)
+        of = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}.get(str(parameters.get(graph)), plain)
+        found[graph] = {"matrix": of, "conv": of, "activations": plain}
+    return found
 
 
 def stored(variant: Variant) -> dict[str, set[str]] | None:
@@ -160,14 +168,14 @@ def spoken(runner: "Runner", pixels: np.ndarray, tokens: int) -> Iterator[list[n
     image = [runner.encoder.get_output_tensor(number).data.copy() for number in range(len(runner.graphs["caches"]))]
     ids = np.full(len(pixels), runner.graphs["start"], np.int64)
     for position in range(tokens):
-        yield [ids[:, None], np.array([position]), *runner.past, *image]
+        yield [ids[:, None], np.array([position]), *(past.data.copy() for past in runner.past), *image]
         ids = runner.step(ids, position).argmax(-1)
 
 
 def executed(runner: "Runner") -> list[tuple[str, str, str]]:
     """(graph, kind of node, kernel) of all that the last call ran, such as ``("step", "MatMul", "brgemm_avx512_f32")``."""
     found = []
-    for graph, request in zip(FILES, (runner.encoder, runner.decoder), strict=True):
+    for graph, request in zip(FILES, (runner.encoder, runner.steps[1]), strict=True):
         for node in request.get_compiled_model().get_runtime_model().get_ops():
             seen = node.get_rt_info()
             found.append((graph, str(seen["layerType"].astype(str)), str(seen["primitiveType"].astype(str))))
@@ -192,7 +200,10 @@ def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
 
 
 class Runner:
-    """Both graphs compiled for the CPU; caches are handed from step to step without a copy."""
+    """Both graphs compiled for the CPU.
+
+    Two requests of the step take turns, so that the caches which one gave are what the other reads, without a copy.
+    """
 
     def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         import openvino
@@ -201,39 +212,56 @@ class Runner:
         settings = {
             properties.inference_num_threads(): torch.get_num_threads(),
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-            properties.hint.inference_precision(): parameters.get("precision", "f32"),
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
         }
-        core = openvino.Core()
-        self.encoder, self.decoder = (core.compile_model(model, "CPU", settings).create_infer_request() for model in models)
+        core, kinds = openvino.Core(), _floats(parameters)
+        encoder, step = (
+            core.compile_model(model, "CPU", settings | {properties.hint.inference_precision(): kinds[graph]})
+            for graph, model in zip(FILES, models, strict=True)
+        )
+        self.encoder, self.steps = encoder.create_infer_request(), [step.create_infer_request() for _ in range(2)]
         self.graphs = graphs
 
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
+        import openvino
+
         self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        count = len(self.graphs["caches"])
-        for number in range(count):
-            self.decoder.set_input_tensor(2 + count + number, self.encoder.get_output_tensor(number))
-        self.past = [np.zeros((len(pixels), heads, 0, size), np.float32) for heads, size in self.graphs["caches"]]
+        self._see([self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))])
+        empty = ((len(pixels), heads, 0, size) for heads, size in self.graphs["caches"])
+        self.past = [openvino.Tensor(np.zeros(shape, np.float32)) for shape in empty]
+
+    def _see(self, image: list[Any]) -> None:
+        """Let every step read these keys and values of the image."""
+        for request in self.steps:
+            for number, given in enumerate(image, 2 + len(image)):
+                request.set_input_tensor(number, given)
+
+    def _rows(self, tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
+        """Copies of these rows of each tensor."""
+        import openvino
+
+        return [openvino.Tensor(each.data[index]) for each in tensors]
 
     def spread(self, times: int) -> None:
         """Go on with so many rows for each image, before the first step."""
-        import openvino
-
-        count = len(self.graphs["caches"])
-        for number in range(count):
-            held = np.repeat(self.encoder.get_output_tensor(number).data, times, 0)
-            self.decoder.set_input_tensor(2 + count + number, openvino.Tensor(held))
-        self.past = [np.repeat(each, times, 0) for each in self.past]
+        image = [self.encoder.get_output_tensor(number) for number in range(len(self.past))]
+        index = np.repeat(np.arange(image[0].shape[0]), times)
+        self._see(self._rows(image, index))
+        self.past = self._rows(self.past, index)
 
     def reorder(self, index: np.ndarray) -> None:
         """Let each row go on from the caches of the row whose number is in ``index``."""
         if (index != np.arange(len(index))).any():
-            self.past = [each[index] for each in self.past]
+            self.past = self._rows(self.past, index)
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
-        inputs = {0: ids[:, None], 1: np.array([position])} | {2 + n: past for n, past in enumerate(self.past)}
-        logits: np.ndarray
-        logits, *self.past = self.decoder.infer(inputs).values()
+        request = self.steps[0]
+        for number, past in enumerate(self.past, 2):
+            request.set_input_tensor(number, past)
+        request.infer({0: ids[:, None], 1: np.array([position])}, share_outputs=True)
+        self.past = [request.get_output_tensor(number) for number in range(1, 1 + len(self.past))]
+        self.steps.reverse()
+        logits: np.ndarray = request.get_output_tensor(0).data.copy()
         return logits

@@ -23,13 +23,16 @@ def merged(context: Tensor) -> Tensor:
     return context.transpose(1, 2).flatten(2)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention of one token, spelled out, with the key on the left so that nobody has to turn it.
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Attention of one token (query: B × heads × size × 1), spelled out, with the key on the left so that nobody has to turn it.
 
     As one operator, OpenVINO 2026.4 on AVX-512 gives wrong results once key and value come from an input and are 16 long.
+
+    Returns:
+        B × heads × 1 × size.
     """
-    scores = (key @ query.transpose(-1, -2)).transpose(-1, -2) * query.shape[-1] ** -0.5
-    context: Tensor = scores.softmax(-1) @ value
+    weights = ((key @ query) * scale).squeeze(-1).unsqueeze(-2).softmax(-1)
+    context: Tensor = weights @ value
     return context
 
 
@@ -86,15 +89,17 @@ class Step(nn.Module):
         past, image = held[: len(held) // 2], held[len(held) // 2 :]
         present: list[Tensor] = []
         for number, layer in enumerate(self.layers):
-            size = layer.attention.self.attention_head_size
-            query, new_key, new_value = (heads(each, size) for each in self.projections[number](states).chunk(3, -1))
-            key = torch.cat([past[2 * number], new_key], 2)
-            value = torch.cat([past[2 * number + 1], new_value], 2)
-            context = attend(query, key, value)
-            states = layer.attention.output(merged(context), states)
-            query = heads(layer.crossattention.self.query(states), layer.crossattention.self.attention_head_size)
-            context = attend(query, image[2 * number], image[2 * number + 1])
-            states = layer.crossattention.output(merged(context), states)
+            own, other = layer.attention.self, layer.crossattention.self
+            size, count, width = own.attention_head_size, own.num_attention_heads, own.all_head_size
+            # One token: a view turns rows into heads, and every length but that of the caches is known when it is exported.
+            query, new_key, new_value = self.projections[number](states).view(-1, 3 * count, size, 1).split(count, 1)
+            key = torch.cat([past[2 * number], new_key.view(-1, count, 1, size)], 2)
+            value = torch.cat([past[2 * number + 1], new_value.view(-1, count, 1, size)], 2)
+            context = attend(query, key, value, size**-0.5)
+            states = layer.attention.output(context.view(-1, 1, width), states)
+            query = other.query(states).view(-1, other.num_attention_heads, other.attention_head_size, 1)
+            context = attend(query, image[2 * number], image[2 * number + 1], other.attention_head_size**-0.5)
+            states = layer.crossattention.output(context.view(-1, 1, other.all_head_size), states)
             states = layer.output(layer.intermediate(states), states)
             present += [key, value]
         return (self.head(states).flatten(1), *present)

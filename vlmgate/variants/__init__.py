@@ -46,6 +46,7 @@ def _torchao(scheme: str, **changes: Any) -> Step:
     return Step("torchao", {"parts": ALL_PARTS, "scheme": scheme, "tied": True, "group_size": 64, **changes})
 
 
+OPENVINO_INT8 = Step("graph", {"precision": "f32", "encoder": "static-int8", "step": "static-int8", "images": 16, "tokens": 8})
 COMPILED = Step("compiled", {"backend": "inductor", "dynamic": True})
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
 THIRTY = _prune("neurons", amount=0.3, multiple=8)
@@ -148,11 +149,12 @@ VARIANTS: dict[str, Variant] = {
             backend="openvino",
             about="OpenVINO computing in bfloat16, weights stored in float32",
         ),
+        Variant("openvino-int8", (OPENVINO_INT8,), backend="openvino", about="OpenVINO in INT8, calibrated on training scenes"),
         Variant(
-            "openvino-int8",
-            (Step("graph", {"precision": "f32", "encoder": "static-int8", "step": "static-int8", "images": 16, "tokens": 8}),),
+            "openvino-int8-bf16",
+            (replace(OPENVINO_INT8, parameters={**OPENVINO_INT8.parameters, "precision": "bf16", "step_precision": "f32"}),),
             backend="openvino",
-            about="OpenVINO in INT8, encoder and decoder step calibrated on training scenes",
+            about="the same artefact; what the encoder does not multiply in INT8, such as attention, runs in bfloat16",
         ),
         Variant("fp32-cuda", device="cuda", about="the unmodified model in float32 on an NVIDIA GPU: the CUDA tier's reference"),
         Variant("fp16-cuda", (_cast("float16"),), device="cuda", dtype="float16", about="float16 on an NVIDIA GPU"),

@@ -23,7 +23,7 @@ from vlmgate.judge import (
     undecided,
 )
 from vlmgate.judge.energy import energy_values
-from vlmgate.judge.speed import ASSUMED_SD
+from vlmgate.judge.speed import ASSUMED_SD, PROMOTED_SD
 from vlmgate.metrics import METRICS
 from vlmgate.spec import Against, Baseline, Better, Change, Estimate, Failure, Outcome, Question, Settings, Verdict
 from vlmgate.stats import look_levels
@@ -496,14 +496,16 @@ def test_the_ends_are_t_quantiles_of_the_two_errors(n):
 
 
 @pytest.mark.parametrize("n", [6, 12, 24])
-def test_steady_blocks_are_held_to_an_assumed_spread_until_one_is_promoted(n):
+def test_steady_blocks_are_held_to_an_assumed_spread_and_to_half_of_it_once_one_is_promoted(n):
     look = sum(n >= size for size in LOOKS[1:])
     good, bad = look_levels(PASS_ERROR, LOOKS)[look], look_levels(FAMILY_ERROR / 10, LOOKS)[look]
     low, high, _ = log_ends(10, n, 0.001)
     assert (low, high) == pytest.approx([stats.norm.isf(error) * ASSUMED_SD / math.sqrt(n) for error in (good, bad)])
     promoted = baseline_of(INT8, [math.log(1.2) + w for w in wobble(24, 0.001, turn=9)])
     known = judge(line(SPEED, "reference", 1.3), timed=blocks(n=n, sd=0.001), baseline=promoted).estimate
-    assert math.log(known.centre / known.low) < 0.1 * low
+    assert math.log(known.centre / known.low) == pytest.approx(stats.norm.isf(good) * PROMOTED_SD / math.sqrt(n))
+    since = judge(line(SPEED, "baseline", 0.03), timed=blocks(n=n, sd=0.001), baseline=promoted).estimate
+    assert "no narrower than for an sd of 0.015" in since.signature
 
 
 def test_more_lines_move_the_failing_end_only():

@@ -9,17 +9,18 @@ from vlmgate.selftest.tables import render
 
 def test_all_tables_hold_every_shape_and_say_how_sure_they_are():
     said = []
-    made = simulated_tables.tables(0.002, {}, said.append)
+    made = simulated_tables.tables(0.002, {}, 7, said.append)
     text = render(made)
     assert len(made) == len(said) == 4
     assert all(name in text for name in (*SHAPES, *RARE))
     assert "200 draws a cell, ± " in text and "False verdicts of the whole rule, 80 runs" in text
+    assert "Each run has 7 independent lines" in text
 
 
 def test_a_promise_that_is_not_kept_is_said():
-    rows = simulated_tables.rule_table({**RARE, "normal": SHAPES["normal"]}, 600).rows
+    rows = simulated_tables.rule_table({**RARE, "normal": SHAPES["normal"]}, 600, 12).rows
     kept = {(row[0], row[1]): row[4] for row in rows}
-    assert kept[(next(iter(RARE)), "promoted")] == "no"
+    assert kept[("two modes, 10 % of blocks 16 % up", "promoted")] == "no"
     assert kept[("normal", "promoted")] == "yes"
 
 
@@ -29,5 +30,7 @@ def test_the_power_table_gives_its_largest_difference():
     assert float(re.search(r"difference: ([\d.]+) points", table.notes[0])[1]) < 5
 
 
-def test_the_bootstrap_is_timed():
-    assert simulated_tables.bootstrap_seconds() > 0
+def test_both_ways_to_resample_captions_are_timed():
+    taken = simulated_tables.resampling_seconds()
+    assert list(taken) == ["bootstrap", "permutation"]
+    assert 1 / 20 < taken["permutation"] / taken["bootstrap"] < 20  # neither is a stub: they draw the same numbers

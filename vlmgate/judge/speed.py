@@ -12,6 +12,7 @@ from vlmgate.stats import Prior, against_level, as_ratio, difference, log_time, 
 
 BETWEEN_RUN_SD = 0.02  # assumed spread of a log ratio between runs until A/A runs of this case have measured it
 ASSUMED_SD = 0.03  # least spread of a log ratio between blocks until enough of them have been promoted for this case
+PROMOTED_SD = 0.015  # least spread that is taken for promoted blocks: 24 may all have missed a layout mode (docs/judging.md)
 LEAST_RUNS = 5  # A/A runs whose spread is taken for that of this case
 CONTAMINATED = "contaminated: the placebo, a second copy of the reference, differs from it; quiet the machine and run again"
 
@@ -25,7 +26,7 @@ def speed(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate
     if not values:
         return None, "no block was measured; run without --benchmark-disable and with a larger --time-budget"
     prior = None if line.against is Against.LIMIT else prior_of(record, evidence.run, evidence.baseline)
-    least = 0.0 if prior else ASSUMED_SD
+    least = PROMOTED_SD if prior else ASSUMED_SD
     why = CONTAMINATED if moved(evidence) else doubt(values, prior)
     if line.against is Against.LIMIT:
         return two_levels(lambda level: as_ratio(t_interval(values, level, least_sd=least)), levels, Better.LOWER), why

@@ -14,13 +14,12 @@ import numpy as np
 from vlmgate.judge.confirm import CONFIRMING
 from vlmgate.judge.evidence import PLACEBO, speed_values
 from vlmgate.judge.levels import LOOKS, Levels, levels_of
-from vlmgate.judge.speed import ASSUMED_SD
+from vlmgate.judge.speed import ASSUMED_SD, PROMOTED_SD
 from vlmgate.selftest.bank import Bank
 from vlmgate.selftest.rates import Rate
 from vlmgate.stats import Array, coverage, half_widths, power
 
 SEED = 20_261_127
-LINES = 12
 PROMOTED = 24  # blocks that the promoted spread rests on; 0: nothing is promoted
 CHUNK = 60_000  # rows of blocks held at once
 PAIRS = (("int8-copy", "int8-dynamic"), ("int8-dynamic", "fp32"), (PLACEBO, "fp32"))  # of the bank: arm and its reference
@@ -62,7 +61,10 @@ SHAPES: Mapping[str, Shape] = {
     "two modes, half and half": modes(0.5),
     "skewed (log-normal)": skewed(0.03),
 }
-RARE: Mapping[str, Shape] = {"two modes, 10 % of blocks 8 % up": modes(0.1)}  # beyond what 24 promoted blocks surely meet
+RARE: Mapping[str, Shape] = {  # beyond what 24 promoted blocks surely meet
+    "two modes, 10 % of blocks 8 % up": modes(0.1),
+    "two modes, 10 % of blocks 16 % up": modes(0.1, 0.16),
+}
 
 
 def bank_shapes(bank: Bank) -> dict[str, Shape]:
@@ -83,7 +85,7 @@ class Rows:
         """Half-width of each row's interval at a one-sided error, as the judge takes it."""
         if self.prior_sd is None:
             return half_widths(self.values, coverage(error), least_sd=ASSUMED_SD)
-        return half_widths(self.values, coverage(error), self.prior_sd, PROMOTED - 1)
+        return half_widths(self.values, coverage(error), self.prior_sd, PROMOTED - 1, PROMOTED_SD)
 
     def fails(self, levels: Levels) -> Array:
         """Rows whose interval lies wholly below the line, zero."""
@@ -119,7 +121,7 @@ class FalseVerdicts:
     passed: Rate
 
 
-def false_verdicts(shape: Shape, runs: int, promoted: int = PROMOTED, lines: int = LINES, seed: int = SEED) -> FalseVerdicts:
+def false_verdicts(shape: Shape, runs: int, lines: int, promoted: int = PROMOTED, seed: int = SEED) -> FalseVerdicts:
     """What the whole rule (looks × lines × confirmation) says of ``runs`` runs in which nothing is wrong."""
     rng, step, counts = np.random.default_rng(seed), max(CHUNK // lines, 1), np.zeros(3, dtype=int)
     for start in range(0, runs, step):

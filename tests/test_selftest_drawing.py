@@ -1,6 +1,7 @@
 """The long proof on made-up blocks: rates are what the blocks were given, and too many false alarms are seen."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from vlmgate.judge.evidence import PLACEBO
 from vlmgate.selftest import drawing
 from vlmgate.selftest.arms import INT8, INT8_COPY
 from vlmgate.selftest.bank import Bank
-from vlmgate.selftest.games import Game, cast, judged, run_of, thresholds_of
+from vlmgate.selftest.games import Game, cast, judged, promote_drawn, run_of, thresholds_of
 from vlmgate.selftest.rates import Rate
-from vlmgate.spec import VlmgateError
+from vlmgate.spec import Baseline, Block, VlmgateError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,6 +40,19 @@ def test_the_same_seed_draws_the_same_runs(quiet: Bank) -> None:
     assert drawing.play_all(quiet, game, 0.03, 5, seed=1).played != drawing.play_all(quiet, game, 0.03, 5).played
 
 
+def test_the_first_promotions_of_a_row_go_through_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def promote(bank: Bank, game: Game, cast: Sequence[Block], order: Iterator[int], files: bool) -> dict[str, Baseline]:
+        asked.append(files)
+        return promote_drawn(bank, game, cast, order, files)
+
+    monkeypatch.setattr(drawing, "promote_drawn", promote)
+    game, quiet = Game("", INT8, line=0.03, promoted=INT8), bank(60, sd=0.01)
+    drawing.play_all(quiet, game, 0.0, drawing.BY_FILES + 2)
+    assert asked == [True] * drawing.BY_FILES + [False] * 2
+
+
 def test_false_alarms_beyond_the_promise_are_named() -> None:
     liar = bank(60, sd=0.002, centres={**CENTRES, PLACEBO: 1.1 * CENTRES[PLACEBO]})  # the copy is none
     row = drawing.play_all(liar, Game("FP32, second copy", PLACEBO), 0.0, 20)
@@ -48,9 +62,10 @@ def test_false_alarms_beyond_the_promise_are_named() -> None:
 
 
 def test_a_small_bank_gives_what_it_can(quiet: Bank) -> None:
-    rows, (rates, smallest) = drawing.prove(quiet, 2, 10)
+    rows, (rates, smallest, goals) = drawing.prove(quiet, 2, 10)
     names = {row.game.name for row in rows}
     assert "FP32 +10%" in names and any("assumed" in name for name in names) and not any("measured" in name for name in names)
+    assert [row[2] for row in goals.rows if "no false fail" in str(row[0])] == ["yes"]
     assert len(rates.rows) == len(rows) and all(len(row) == len(rates.head) for row in rates.rows)
     assert [row[2] for row in rates.rows if row[0] == "FP32 +3%"] == ["fail", "not fail"]  # +3 % is within a margin of 3 %
     assert all(len(row) == len(smallest.head) for row in smallest.rows)

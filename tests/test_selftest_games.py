@@ -89,7 +89,8 @@ def test_a_promoted_run_is_what_the_next_one_is_held_against() -> None:
     case, reference = run_of(BANK, game, ()).cases[1].id, run_of(BANK, game, ()).cases[0].id
     values = speed_values([then[i] for i in order[: LOOKS[-1]]], TESTED, "fp32")
     assert baselines[case].blocks == {TIME: values} and baselines[reference].blocks.keys() == {TIME, PLACEBO}
-    assert baselines[case].between_runs == 5 and 0 <= (baselines[case].between_sd or 0) < 0.02
+    assert baselines[case].run == "promoted" and len(baselines[case].history) == 1 and len(baselines[case].occasions) == 5
+    assert baselines[case].between_runs == 6 and 0 <= (baselines[case].between_sd or 0) < 0.02
     assert next(left) == order[LOOKS[-1] + 5 * LOOKS[1]]  # no block serves twice
     assert len(order) - LOOKS[-1] - 5 * LOOKS[1] == 16
     drawn = order[84:]

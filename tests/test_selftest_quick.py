@@ -63,13 +63,18 @@ def test_repeated_runs_are_counted_and_kept(tmp_path: Path) -> None:
 
 def test_the_session_sees_an_inflated_artefact_and_a_hog(tiny_model: Model, project: Project) -> None:
     options = Options(project.root, project.root / "cache")
-    found = quick.run_checks(tiny_model, options, (Question.SIZE, Question.MEMORY), settings=SMALL)
-    assert [one.verdict.metric for one in found] == ["size", "peak_memory"]
-    assert [one.verdict.outcome for one in found] == [Outcome.FAIL, Outcome.FAIL]
-    assert all("misses its floor" in one.verdict.sentence for one in found)
+    said: list[str] = []
+    found = quick.run_checks(tiny_model, options, (Question.SIZE, Question.MEMORY), said.append, settings=SMALL)
+    assert [one.verdict.metric for one in found] == ["size", "peak_memory"] * 2
+    assert [one.verdict.outcome for one in found] == [Outcome.FAIL] * 4
+    assert all("misses its floor" in one.verdict.sentence for one in found[:2])
+    assert [one.verdict.against for one in found[2:]] == [Against.BASELINE] * 2 and all(
+        quick.SINCE in one.name for one in found[2:]
+    )
+    assert said[-1] == "promoted without the changes"  # nothing was timed, so no force was needed
 
 
 @pytest.mark.slow
 def test_the_short_proof_holds_on_the_model_that_ships(tmp_path: Path) -> None:
     found = quick.run_checks(MODELS["scene-blip"], Options(ROOT, tmp_path))
-    assert [one.check for one in found] == list(quick.CHECKS) and all(one.right for one in found)
+    assert [one.check for one in found] == 2 * list(quick.CHECKS) and all(one.right for one in found)

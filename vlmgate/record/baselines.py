@@ -56,7 +56,7 @@ def promote(
             values = {metric: tuple(block) for metric, block in block_values.get(record.id, {}).items()}
             if found := [*unfit(run, record, values, old), *also_unfit.get(record.id, ())]:
                 problems[record.id] = found
-            contents[path] = text_of(_baseline(run, record, values, reason, found, old), path)
+            contents[path] = text_of(baseline_of(run, record, values, reason, found, old), path)
         if problems and not force:
             raise VlmgateError(
                 f"run {run.name} is not promoted: {listed(problems)}; leave these out with --cases, or take them with --force"
@@ -142,9 +142,10 @@ def chosen(run: Run, patterns: Sequence[str] | None) -> list[CaseRecord]:
     return fitting
 
 
-def _baseline(
-    run: Run, record: CaseRecord, values: dict[str, tuple[float, ...]], reason: str, problems: list[str], old: Baseline | None
+def baseline_of(
+    run: Run, record: CaseRecord, values: Mapping[str, tuple[float, ...]], reason: str, problems: list[str], old: Baseline | None
 ) -> Baseline:
+    """What `promote` writes for a case: its values in place of ``old``, whose history and occasions go on."""
     for metric, block in values.items():
         if not all(map(math.isfinite, block)):
             raise VlmgateError(f"{record.id} is not promoted: its block values of {metric} are not all finite; measure it again")

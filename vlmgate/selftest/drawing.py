@@ -13,6 +13,7 @@ from vlmgate.judge.levels import FAMILY_ERROR, LOOKS
 from vlmgate.selftest.arms import INT8, INT8_COPY, INT8_SLOW, SHARES
 from vlmgate.selftest.bank import Bank
 from vlmgate.selftest.games import TESTED, Game, Played, cast, play, promote_drawn
+from vlmgate.selftest.goals import goals_table
 from vlmgate.selftest.noise import RULE, pooled_median, rule_fails
 from vlmgate.selftest.rates import Rate, rate
 from vlmgate.selftest.tables import Table
@@ -25,6 +26,7 @@ AGAIN = 6  # A/A runs that make the spread between runs known
 BUDGETS = (60.0, 120.0, 300.0)  # seconds
 SHIFTS = tuple(percent / 100 for percent in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30))
 FOUND = 0.95
+BY_FILES = 5  # first runs of a row whose baselines go through files; the others' are the same, made in memory
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def play_all(bank: Bank, game: Game, slower: float, runs: int, seed: int = SEED)
     played: list[Played] = []
     single: list[bool] = []
     six: list[bool] = []
-    for order in _orders(len(bank.entries), runs, seed):
+    for number, order in enumerate(_orders(len(bank.entries), runs, seed)):
         left = iter(order)
-        baselines = promote_drawn(bank, game, before, left) if game.promoted else {}
+        baselines = promote_drawn(bank, game, before, left, number < BY_FILES) if game.promoted else {}
         played.append(play(bank, game, tested, left, baselines))
         for flags, n in ((single, 1), (six, LOOKS[0])):
             now, then = [tested[i] for i in order[:n]], [before[i] for i in order[n : 2 * n]]
@@ -95,7 +97,7 @@ def prove(
         progress(f"{game.name}, line {game.line:g}: {runs} runs")
         rows.append(play_all(bank, game, slower, runs))
     progress("the smallest slow-down of INT8 that is found")
-    return rows, [rates_table(rows, bank), smallest_found(bank, runs, lines)]
+    return rows, [rates_table(rows, bank), smallest_found(bank, runs, lines), goals_table(rows)]
 
 
 def rates_table(rows: Sequence[Row], bank: Bank) -> Table:
@@ -111,6 +113,8 @@ def rates_table(rows: Sequence[Row], bank: Bank) -> Table:
         " lines; a fail is confirmed by new blocks, which are counted. open: unresolved after all looks.",
         "blocks, seconds to the verdict: median, 95 % quantile. Seconds are those of the drawn blocks less the calls of the arms"
         " that a run of this case alone has not.",
+        f"promoted: by the code of `vlmgate promote`, for the first {BY_FILES} runs of a row through its files; a contaminated"
+        " run is promoted with force, and is no occasion for the spread between runs.",
         f"rule: pytest-benchmark's own --benchmark-compare-fail={RULE} on the same blocks, the pooled rounds of one process (or"
         " six) against those of one (or six) before.",
     ]

@@ -4,16 +4,15 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from statistics import fmean, stdev
 
 from vlmgate.judge import LOOKS, judge_run, to_confirm, undecided
 from vlmgate.judge.confirm import CONFIRMING
-from vlmgate.judge.evidence import PLACEBO, TIME, speed_values
+from vlmgate.judge.evidence import PLACEBO, TIME
 from vlmgate.metrics import METRICS
 from vlmgate.selftest.arms import REFERENCE
 from vlmgate.selftest.bank import Bank, Entry
+from vlmgate.selftest.promoted import in_memory, promoted
 from vlmgate.spec import Against, Baseline, Block, CaseRecord, Outcome, Question, Run, Threshold, Verdict
-from vlmgate.stats.history import between_runs
 
 TESTED, PADDING = "under-test", "padding"  # variants of the case that is judged, and of the rest of its family
 
@@ -139,38 +138,19 @@ def judged(bank: Bank, game: Game, blocks: Sequence[Block], baselines: Mapping[s
     return next(verdict for verdict in found if verdict.case == run.cases[1].id)
 
 
-def promote_drawn(bank: Bank, game: Game, cast: Sequence[Block], order: Iterator[int]) -> dict[str, Baseline]:
-    """Case id → the baseline that a promoted run leaves, made of the next blocks of ``order``, then those of its A/A runs."""
-    blocks = [cast[index] for index in islice(order, LOOKS[-1])]
-    run = run_of(bank, game, blocks)
-    again = [speed_values([cast[i] for i in islice(order, LOOKS[1])], TESTED, game.reference) for _ in range(game.runs)]
-    spread = between_runs([(fmean(values), stdev(values), len(values)) for values in again])
-    values = {TESTED: {TIME: speed_values(blocks, TESTED, game.reference)}}
-    values[game.reference] = {TIME: speed_values(blocks, game.reference, None)}
-    if game.guarded:
-        values[game.reference][PLACEBO] = speed_values(blocks, PLACEBO, game.reference)
-    return {
-        record.id: Baseline(
-            case=record.id,
-            environment=run.environment.name,
-            run=run.name,
-            commit="",
-            promoted=run.started,
-            reason="self-check",
-            forced=False,
-            settings=record.settings,
-            dataset=bank.head.sha256,
-            blocks=values[record.variant],
-            exact={},
-            memory={},
-            scores={},
-            captions={},
-            between_sd=spread.sd if spread and record.variant == TESTED else None,
-            between_runs=len(again) if spread and record.variant == TESTED else 0,
-        )
-        for record in run.cases
-        if record.variant in values
-    }
+def promote_drawn(bank: Bank, game: Game, cast: Sequence[Block], order: Iterator[int], files: bool = True) -> dict[str, Baseline]:
+    """Case id → the baseline that a promoted run leaves, made of the next blocks of ``order``, then those of its A/A runs.
+
+    With ``files`` through the files that `vlmgate promote` writes; contaminated, it is promoted with force.
+    """
+
+    def drawn(name: str, count: int) -> Run:
+        run = run_of(bank, game, [cast[index] for index in islice(order, count)])
+        return replace(run, name=name, verdicts=judge_run(run, thresholds_of(run, game), METRICS, {}))
+
+    first = drawn("promoted", LOOKS[-1])
+    again = [drawn(f"again-{number}", LOOKS[1]) for number in range(game.runs)]
+    return promoted(first, again)[0] if files else in_memory(first, again)
 
 
 def play(

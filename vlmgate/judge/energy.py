@@ -7,7 +7,7 @@ from dataclasses import replace
 from vlmgate.judge.evidence import Evidence, moved, prior_of
 from vlmgate.judge.levels import Levels, two_levels
 from vlmgate.judge.paired import holds_no
-from vlmgate.judge.speed import ASSUMED_SD, CONTAMINATED, between_runs, doubt
+from vlmgate.judge.speed import ASSUMED_SD, CONTAMINATED, PROMOTED_SD, between_runs, doubt
 from vlmgate.spec import Against, Better, Block, Estimate, Threshold
 from vlmgate.stats import as_ratio, difference, t_interval
 
@@ -34,7 +34,7 @@ def energy(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimat
     if not values:
         return None, "no block measured energy; run without --benchmark-disable and with a larger --time-budget"
     prior = None if of else prior_of(evidence.record, evidence.run, evidence.baseline, ENERGY)
-    least = 0.0 if prior else ASSUMED_SD
+    least = PROMOTED_SD if prior else ASSUMED_SD
     why = CONTAMINATED if moved(evidence) else doubt(values, prior, "energy", "meter")
     if line.against is Against.BASELINE:
         then = evidence.baseline.blocks.get(ENERGY, ()) if evidence.baseline else ()

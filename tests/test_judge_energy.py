@@ -13,7 +13,7 @@ from scipy import stats
 from vlmgate.judge import FAMILY_ERROR, LOOKS, PASS_ERROR, judge_run, to_confirm
 from vlmgate.judge.confirm import CONFIRMED, NEEDED, REFUTED
 from vlmgate.judge.energy import ENERGY, energy_values
-from vlmgate.judge.speed import ASSUMED_SD, BETWEEN_RUN_SD
+from vlmgate.judge.speed import ASSUMED_SD, BETWEEN_RUN_SD, PROMOTED_SD
 from vlmgate.metrics import METRICS
 from vlmgate.spec import Against, Baseline, Block, Outcome, Question, Threshold, Verdict
 from vlmgate.stats import Prior, coverage, difference, look_levels, t_interval
@@ -93,6 +93,8 @@ def test_steady_blocks_are_held_to_an_assumed_spread_until_one_is_promoted() -> 
     errors = math.sqrt(ASSUMED_SD**2 * (1 / 6 + 1 / 6) + 2 * BETWEEN_RUN_SD**2)
     since = ends(verdict(now, threshold(Against.BASELINE, 0.3), promoted(few)))
     assert since == pytest.approx([stats.norm.isf(level) * errors for level in levels])
+    known = ends(verdict(now, threshold(Against.LIMIT, 20.0), promoted(few * 4)))
+    assert known == pytest.approx([stats.norm.isf(level) * PROMOTED_SD / math.sqrt(6) for level in levels])
 
 
 def test_a_promoted_spread_of_joules_bears_on_joules_and_on_no_ratio() -> None:

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from judging import blocks, confirming, record, run_of, statistics, totals
 from project import Done, Project
+
+from vlmgate.datasets import DATASETS
+from vlmgate.metrics import METRICS
+from vlmgate.models import MODELS
+from vlmgate.record import load_baselines, promote, write_run
+from vlmgate.running.stored import block_values, rejudged
+from vlmgate.spec import Outcome
+from vlmgate.suite import load_suite
+from vlmgate.variants import VARIANTS
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -78,6 +88,59 @@ def test_no_torch_is_needed(project: Project, first: Done, command: list[str]) -
     )
     done = project.python("-c", code, *command)
     assert done.status == 0 and done.out and done.err == "[]\n"
+
+
+TO_THE_LAST_DIGIT = """
+import sys
+from pathlib import Path
+
+from vlmgate.cli import main, records
+from vlmgate.record import write_run
+
+records.terminal.render = lambda run, **more: str(write_run(run, Path("again")))
+status = main(sys.argv[1:])
+assert not {"torch", "transformers"} & set(sys.modules)
+sys.exit(status)
+"""
+LINES = """\
+schema: 1
+tiers: {default: {cases: [{models: [scene-blip], variants: [fp32, int8-dynamic], datasets: [scenes]}]}}
+thresholds:
+  - {cases: "*/int8-dynamic/*", metric: time_per_caption, against: reference, floor: 1.3, reason: holds}
+  - {cases: "*/int8-dynamic/*", metric: time_per_caption, against: baseline, tolerance: 3%, reason: cannot be told}
+  - {cases: "*/int8-dynamic/*", metric: time_per_caption, against: limit, at_most: 0.05, reason: fails and is confirmed}
+  - {cases: "*/int8-dynamic/*", metric: energy_per_caption, against: baseline, tolerance: 3%, reason: cannot be told}
+  - {cases: "*/int8-dynamic/*", metric: peak_memory, against: reference, floor: 0.4, reason: holds}
+  - {cases: "*/int8-dynamic/*", metric: size, against: baseline, tolerance: 1%, reason: holds}
+  - {cases: "*/int8-dynamic/*", metric: bleu_4, against: reference, floor: 0.95, reason: fails and is waived}
+  - {cases: "*/int8-dynamic/*", metric: cider, against: reference, floor: 0.1, reason: holds}
+waivers:
+  - {cases: "*/int8-dynamic/*", metric: bleu_4, expected: fail, until: 2025-12-31, reason: known}
+"""
+
+
+def test_without_torch_the_verdicts_are_those_stored_to_the_last_digit(tmp_path: Path) -> None:
+    """A made-up run with a promoted baseline and a waiver: judged here beside torch, and again by the command without."""
+    import torch  # noqa: F401
+
+    place = Project(tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    suite = load_suite(place.suite("suite.yaml", LINES), MODELS, VARIANTS, DATASETS, METRICS)
+    worse, int8 = statistics(hits=5), "scene-blip/int8-dynamic/scenes"
+    small = record("int8", id=int8, reference="m/fp32/d", quality=worse, scores=totals(worse))
+    before, now = (
+        run_of(record("fp32"), small, timed=timed) for timed in (blocks(1.6, 24), (*blocks(1.5), *confirming(blocks(1.45))))
+    )
+    promote(before, tmp_path / "baselines", cases=None, reason="first", force=True, block_values=block_values(before))
+    stored = rejudged(now, suite, load_baselines(tmp_path / "baselines", now.environment))
+    said = [(verdict.metric, verdict.against.value, verdict.outcome.value) for verdict in stored.verdicts]
+    assert {outcome for _, _, outcome in said} == {"pass", "fail", "unresolved", "waived"}, said
+    assert [v.confirm for v in stored.verdicts if v.outcome is Outcome.FAIL] == ["confirmed"]
+    path = write_run(stored, tmp_path / "results" / stored.name)
+    done = place.python("-c", TO_THE_LAST_DIGIT, "judge")
+    assert done.status == 1, done.out + done.err
+    first, again = (json.loads(each.read_text())["verdicts"] for each in (path, tmp_path / "again" / "run.json"))
+    assert again == first and len(first) == len(said) >= 8
 
 
 # report

@@ -254,6 +254,39 @@ def test_strict_makes_unresolved_fail(project: Project, tmp_path: Path) -> None:
     assert any("the time budget of 0.001 s ended" in note for note in done.run.notes) and len(done.run.blocks) <= 1
 
 
+# exit statuses
+
+MADE_UP = """
+from sessions import Made
+
+from vlmgate.running import state
+
+state.run_job = Made({"fp32": 1.0, "int8-dynamic": INT8, "placebo": PLACEBO})  # no worker: the times are made up
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "int8", "placebo"),
+    [
+        (1, Outcome.FAIL, 2.0, 1.0),
+        (3, Outcome.UNRESOLVED, 1.0, 1.0),
+        (6, Outcome.UNRESOLVED, 0.5, 1.3),
+    ],
+)
+def test_pytest_and_judge_end_alike_on_the_same_run(
+    project: Project, tmp_path: Path, status: int, outcome: Outcome, int8: float, placebo: float
+) -> None:
+    (tmp_path / "made_up.py").write_text(MADE_UP.replace("INT8", str(int8)).replace("PLACEBO", str(placebo)), encoding="utf-8")
+    suite = project.suite("statuses.yaml", suite_text(floor=1.0))
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "tests", tmp_path)))
+    options = ["-p", "made_up", "--suite", suite, "--gate-strict", "-k", INT8_LATENCY]
+    done = project.pytest("benchmarks", *options, results=tmp_path / "r", PYTHONPATH=path)
+    found = judged(done.run)["int8-dynamic", "time_per_caption"]
+    assert (done.status, found.outcome, found.contaminated) == (status, outcome, status == 6), done.out + done.err
+    again = project.vlmgate("judge", done.folder, "--suite", suite, "--strict")
+    assert again.status == status and found.sentence in again.out, again.out + again.err
+
+
 # red when it must be
 
 

@@ -23,7 +23,7 @@ ALLOWED = {"benchmarks", "fixtures", "baselines", "conftest.py", "tox.ini", "pyp
 LARGEST = 25_000_000  # bytes of one tracked file
 # The classes in brackets keep the pattern from finding itself; the CPU build's own index is allowed
 REGISTRY_HOSTS = re.compile(r"python[h]osted|pypi[.]org|pi[w]heels[.]org|art[i]factory|ana[c]onda[.]org")
-WORKFLOWS = ("tests", "gate", "gpu")
+WORKFLOWS = ("tests", "gate", "gpu", "selftest")
 SCRIPTS = sorted([*(ROOT / "docs").glob("*.py"), *(ROOT / "fixtures" / "models").glob("*.py")])
 
 
@@ -210,6 +210,8 @@ def test_workflow_puts_no_event_text_into_scripts(name: str) -> None:
 def test_workflows_start_where_they_should() -> None:
     assert triggers("tests") == {"push", "pull_request"}
     assert triggers("gate") == {"pull_request"}
+    assert triggers("selftest") == {"pull_request", "schedule"}
+    assert "vlmgate/**" in workflow("selftest")[True]["pull_request"]["paths"]
     assert triggers("gpu") == {"workflow_dispatch", "schedule"}  # never a stranger's code on a machine that is kept
 
 
@@ -236,6 +238,15 @@ def test_gate_measures_the_base_commit_with_the_libraries_of_the_base() -> None:
     (install,) = [line for line in lines if line.startswith("../base-env/bin/python -m pip install")]
     assert install.endswith("-c ../base/constraints.txt ../base")
     assert 'echo "AGAINST=--against $BASE --against-python ../base-env" >> "$GITHUB_ENV"' in lines
+
+
+def test_selftest_workflow_runs_the_short_proof_with_a_timeout() -> None:
+    limits = {step["run"]: step["timeout-minutes"] for step in steps("selftest") if step.get("run", "").startswith("vlmgate")}
+    assert limits == {"vlmgate selftest --quick": 10, "vlmgate simulate --speed": 2}
+
+
+def test_every_workflow_is_checked() -> None:
+    assert sorted(WORKFLOWS) == sorted(path.stem for path in (ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def test_gpu_workflow_calls_tox_on_its_own_runner() -> None:

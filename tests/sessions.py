@@ -77,6 +77,7 @@ class Made:
         self.seconds, self.failing, self.jobs = seconds, failing or {}, Counter[str]()
         self.shift: Callable[[str, int], float] = lambda arm, seed: 1.0  # on an arm's seconds in the block of a seed
         self.gpu_free: float | None = None
+        self.blocks: list[Mapping[str, Any]] = []  # the job of each block, in the order in which they ran
         self.workers: list[list[str]] = []  # arms of each block, in the order in which they ran
         self.pass_time: Callable[[], None] = lambda: None
 
@@ -94,16 +95,19 @@ class Made:
             return Answer(arms={name: {"peak_memory": 1e6} for name in names})
         assert do == "block"
         self.workers.append(names)
+        self.blocks.append(job)
         self.pass_time()
         if listener := more.get("listener"):
             listener({"event": "tick", "done": 1, "of": 2})
         spread = random.Random(job["seed"])
         times = {
-            name: [[self.seconds[name] * self.shift(name, job["seed"]) * math.exp(spread.gauss(0, 0.03))] * 2] * 2
+            name: [[self.seconds[name] * self.shift(name, job["seed"]) * math.exp(spread.gauss(0, 0.03))] * job["rounds"]] * 2
             for name in names
         }
         few = {name: [self.seconds[name]] * 2 for name in names}
-        joules = {"energy": {name: 10 * each[0][0] for name, each in times.items()}} if job.get("energy") else {}
+        joules = (
+            {"energy": {name: 10 * each[0][0] for name, each in times.items()}, "idle_power": 10.0} if job.get("energy") else {}
+        )
         return Answer(result={"times": times, "first_token": few, "warmup": few, "yardstick": [0.1, 0.1], **joules})
 
 

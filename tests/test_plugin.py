@@ -217,6 +217,8 @@ def test_only_lists_what_is_not_evaluated_and_does_not_measure_it(only: Done) ->
     assert all(f"{question} of tiny/int8-dynamic/scenes" in line for question in ("memory", "size", "quality"))
     assert "latency" not in line
     assert not any(record.captions or record.memory for record in only.run.cases)
+    (block,) = only.run.blocks
+    assert {len(rounds) for images in block.times.values() for rounds in images} == {1}, "--rounds=1, and not the suite's two"
     assert {v.question for v in only.run.verdicts} == {Question.LATENCY}
 
 

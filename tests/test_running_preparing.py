@@ -1,16 +1,19 @@
 """Groups and their artefacts."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from fake_powercap import write_powercap
 from jobs import NEW_TOKENS, ROOT
-from sessions import CUDA, DIES, LATENCY, SECONDS, SIZE, SLOW, SUITE, Made, Place, arms, records, verdicts
+from sessions import CUDA, DIES, ENERGY, LATENCY, SECONDS, SIZE, SLOW, SUITE, Made, Place, arms, records, verdicts
 
 from vlmgate.datasets import DATASETS
+from vlmgate.meters import find_meter
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
-from vlmgate.running import Options, Session
+from vlmgate.running import Options, Session, preparing
 from vlmgate.running.cache import entries, in_use
 from vlmgate.running.group import RESERVE
 from vlmgate.spec import Outcome, Run
@@ -83,3 +86,20 @@ def test_the_cache_is_kept_to_its_size_and_never_loses_what_the_run_uses(
     assert kept == {"fp32", "slow"}
     run.finish("trimmed")
     assert not any(in_use(entry) for entry in entries(place.folder / "cache"))
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a meter", "no meter"])
+def test_energy_is_measured_where_there_is_a_meter_and_else_skipped_with_the_reason(
+    place: Place, made: Callable[..., Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    powercap = write_powercap(tmp_path) if there else tmp_path
+    monkeypatch.setattr(preparing, "find_meter", partial(find_meter, powercap=powercap))
+    answers = made(SECONDS)
+    run = place.session({SLOW: (ENERGY, LATENCY)}, blocks=1)
+    run.measure()
+    assert [job["energy"] for job in answers.blocks] == [there]
+    skips = records(run.finish("energy"))[SLOW].skips
+    if there:
+        assert not skips and run.blocks[0].energy.keys() == run.blocks[0].times.keys() and run.blocks[0].idle_power == 10.0
+    else:
+        assert skips["energy"].startswith("this machine shows no energy counter") and not run.blocks[0].energy

@@ -1,10 +1,15 @@
 """A whole run for real on a tiny model."""
 
+import json
 import math
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
+from ends import ENDS, LAST, WELL, session_of_bad_ends
 from sessions import CUDA, DIES, FP32, LATENCY, SECONDS, SLOW, Made, Place, records, verdicts
 
 from vlmgate.record import read_run
@@ -12,7 +17,7 @@ from vlmgate.record.raw import NO_BLOCK, Call, read_raw
 from vlmgate.running.group import seed_of
 from vlmgate.spec import Outcome, Run, VlmgateError
 from vlmgate.stats import block_value
-from vlmgate.worker.turns import loading_order
+from vlmgate.worker.turns import loading_order, schedule
 
 
 def test_a_whole_run_holds_everything_measured(whole: tuple[Run, list[str]]) -> None:
@@ -60,6 +65,14 @@ def test_the_block_values_come_from_the_raw_values_to_the_last_digit(raw_run: tu
         assert {call.kind for call in mine} == {"warm-up", "timed", "first token", "yardstick"}
 
 
+def test_the_order_of_the_raw_values_is_that_of_the_seeded_turns(raw_run: tuple[Run, list[Call]]) -> None:
+    run, calls = raw_run
+    for place, block in enumerate(run.blocks):
+        order = [(call.round, call.image, call.arm) for call in calls if (call.worker, call.kind) == (place, "timed")]
+        turns = schedule(block.seed, 2, len(block.images), list(block.times))
+        assert order == [(n // len(block.images), image, arm) for n, (image, arms) in enumerate(turns) for arm in arms]
+
+
 def test_the_calls_of_a_worker_that_died_are_kept_and_marked(raw_run: tuple[Run, list[Call]]) -> None:
     run, calls = raw_run
     lost = [call for call in calls if call.worker == NO_BLOCK]
@@ -78,6 +91,7 @@ def test_blocks_have_the_placebo_and_not_the_arm_that_died(whole: tuple[Run, lis
     for block in run.blocks:
         assert block.model == "tiny/scenes"
         assert block.times.keys() == {"fp32", "slow", "placebo"}
+        assert list(block.affinity) == sorted(os.sched_getaffinity(0)), "no worker is pinned unless it is asked for"
         assert all(len(images) == 2 and all(len(rounds) == 2 for rounds in images) for images in block.times.values())
         slow, fast = (sum(map(sum, block.times[name])) for name in ("slow", "placebo"))
         assert slow > 1.3 * fast  # it is made to take twice as long
@@ -101,6 +115,45 @@ def test_an_arm_that_dies_fails_alone(whole: tuple[Run, list[str]]) -> None:
     assert kept.keys() == {"time_per_caption", "peak_memory", "parameters", "agreement"}
     assert all(kept[metric].outcome is Outcome.PASS for metric in ("peak_memory", "parameters", "agreement"))
     assert kept["time_per_caption"].estimate is not None
+
+
+@pytest.mark.parametrize(
+    "bad", [("hangs", "grows"), pytest.param(("raises", "exits", "segfaults", "writes"), marks=pytest.mark.slow)], ids="+".join
+)
+def test_a_bad_end_of_an_arm_fails_it_alone_and_leaves_nothing(
+    bad: tuple[str, ...], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All arms share a worker, so the block is done again after each bad end; the slow ones end as quick tests elsewhere do."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    session = session_of_bad_ends(bad, tmp_path, tiny_checkpoint, tmp_path / "notes")
+    session.measure()
+    run = session.finish("bad ends")
+
+    assert {failure.arm for failure in run.failures} == set(bad) and len(run.failures) == len(bad)
+    for failure in run.failures:
+        kind, words = ENDS[failure.arm]
+        assert (failure.stage, failure.kind) == ("warming", kind) and words in failure.message
+        assert f"{LAST}{failure.arm}" in failure.log or failure.log.splitlines()[-1].startswith(f"{kind}: ")  # of its traceback
+        found = verdicts(run, f"tiny/{failure.arm}/scenes").values()
+        assert {verdict.metric for verdict in found} >= {"time_per_caption", "parameters"}
+        for verdict in found:
+            said = f"tiny/{failure.arm}/scenes: {kind} while warming: {failure.message}; the last line of its log: "
+            assert verdict.outcome is Outcome.FAIL and verdict.sentence.startswith(said)
+            assert verdict.sentence.partition(said)[2].count("; ") >= 1, "what to do comes last"
+    (block,) = run.blocks
+    assert block.times.keys() == {"fp32", WELL, "placebo"}
+    kept = verdicts(run, f"tiny/{WELL}/scenes")
+    assert kept["parameters"].outcome is Outcome.PASS
+    assert kept["time_per_caption"].estimate is not None and kept["time_per_caption"].outcome is not Outcome.FAIL
+
+    left = [json.loads(line) for line in (tmp_path / "notes").read_text(encoding="utf-8").splitlines()]
+    assert len(left) == len(bad)
+    for worker, child, *files in left:
+        assert not psutil.pid_exists(worker) and not psutil.pid_exists(child)
+        assert not [path for path in files if Path(path).exists()]
+    assert not list(temporary.iterdir()) and not list((tmp_path / "cache").rglob("*.partial"))
 
 
 @pytest.fixture(scope="module")

@@ -50,11 +50,13 @@ def test_a_line_on_energy_that_fails_is_confirmed_too(
 
 
 def test_blocks_and_rounds_can_be_told(place: Place, made: Callable[..., Made]) -> None:
-    made(SECONDS)
-    run = place.session({DIES: (LATENCY,)}, floor=1.0, blocks=24, rounds=2)
-    run.options = Options(ROOT, run.options.cache, blocks=9)
+    answers = made(SECONDS)
+    run = place.session({DIES: (LATENCY,)}, floor=1.0, blocks=24, rounds=3)
+    run.options = replace(run.options, blocks=9)
     run.measure()
-    assert arms(run)["dies"] == 9
+    assert arms(run)["dies"] == 9 and {job["rounds"] for job in answers.blocks} == {3}
+    assert {len(rounds) for block in run.blocks for images in block.times.values() for rounds in images} == {3}
+    assert records(run.finish("told"))[DIES].settings.rounds == 3
 
 
 @pytest.mark.parametrize("failing", ["fp32", "placebo", "slow"])

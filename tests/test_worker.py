@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 from jobs import ROOT
+
+from vlmgate.worker.__main__ import said
 
 
 def test_starting_imports_no_torch_so_that_a_job_is_read_at_once() -> None:
@@ -11,3 +14,19 @@ def test_starting_imports_no_torch_so_that_a_job_is_read_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=120)
     jobs = ["block", "caption", "ceilings", "declare", "memory", "prepare", "probe", "size", "work"]
     assert done.stdout.strip() == f"{jobs} set()"
+
+
+def test_where_memory_ran_out_under_a_limit_it_says_what_to_do() -> None:
+    import torch
+
+    with pytest.raises(RuntimeError) as torchs:  # its allocator has no exception of its own
+        torch.empty(1 << 60, dtype=torch.uint8)
+    limit, advice = (
+        {"memory_limit": 2 * 10**9},
+        "; the worker may use 2000 MB (--memory-limit): allow more, or use a smaller batch",
+    )
+    assert said(torchs.value, limit).startswith(f"{torchs.value}{advice}")
+    assert said(MemoryError(), limit).startswith(f"out of memory{advice}")
+    for error in (torchs.value, ValueError("a mistake")):
+        assert said(error, {}) == str(error), "where nothing is limited, the limit is not to blame"
+    assert said(ValueError("a mistake"), limit) == "a mistake"

@@ -1,20 +1,30 @@
 """A block, by a real worker on a tiny model."""
 
+import gc
 import json
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
+from fake_cuda import FakeCuda
+from fake_powercap import set_counter, write_powercap
 from jobs import IMAGES, NEW_TOKENS, job
 
 from vlmgate.measure import Answer, run_job
+from vlmgate.meters import find_meter
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
+from vlmgate.running.group import block_of
+from vlmgate.spec import Block
+from vlmgate.worker import energy
 from vlmgate.worker.block import FIRST_ROUNDS, THROUGHPUT_CALLS
+from vlmgate.worker.block import block as do_block
+from vlmgate.worker.clock import Clock
 from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule, warm_up
 
 SEED, ROUNDS, SIZES = 7, 3, [1, 4]
@@ -26,7 +36,9 @@ def block(tricks_folder: Path, tricks: Path, arm: Callable[..., Message]) -> tup
     calls, heard = tricks_folder / "calls", []  # type: ignore[var-annotated]
     calls.unlink()  # those of the self-check when the artefact was made
     arms = [arm("fp32"), arm("spy"), arm("placebo", "fp32")]
-    answer = run_job("block", job(tricks, arms=arms, rounds=ROUNDS, seed=SEED, batches=SIZES), listener=heard.append)
+    answer = run_job(
+        "block", job(tricks, arms=arms, rounds=ROUNDS, seed=SEED, batches=SIZES, affinity="pin"), listener=heard.append
+    )
     assert answer.failure is None
     return answer, heard, [json.loads(line) for line in calls.read_text().splitlines()]
 
@@ -112,6 +124,57 @@ def test_throughput_is_timed_at_every_batch_size_by_every_arm_in_turn(block: tup
 
 def test_a_block_says_what_it_computed_with(block: tuple[Answer, Any, Any]) -> None:
     data = block[0].result
-    assert data["threads"] == 1 and data["affinity"] == sorted(os.sched_getaffinity(0))
+    assert data["threads"] == 1 and data["affinity"] == sorted(os.sched_getaffinity(0))[:1]  # it was to be pinned
     assert data["waiting"]["GOMP_SPINCOUNT"] == WAITING["GOMP_SPINCOUNT"]
     assert data["device_times"] == {}  # there are no events on a CPU
+
+
+class Machine:
+    """A counter of energy, and a clock that moves only when this machine idles or an arm is called: half a second a call."""
+
+    IDLE, CALLED = 10.0, {"fp32": 40.0, "placebo": 40.0, "int8": 24.0}  # watts, of the calls above the idle ones
+
+    def __init__(self, folder: Path) -> None:
+        self.powercap, self.now, self.joules = write_powercap(folder, {"intel-rapl:0": "package-0"}), 0.0, 0.0
+
+    def spend(self, seconds: float, watts: float = IDLE) -> None:
+        self.now += seconds
+        self.joules += seconds * watts
+        set_counter(self.powercap, "intel-rapl:0", round(self.joules * 1e6))
+
+    def hear(self, message: Message) -> None:
+        if message.get("stage") == "measuring energy":
+            self.spend(0.5, self.IDLE + self.CALLED[message["arm"]])
+
+
+@pytest.fixture
+def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Message, Block]:
+    """A block of two threads and batches of two in this process, with a GPU's events, a yardstick and a meter made up."""
+    machine, heard = Machine(tmp_path), []  # type: ignore[var-annotated]
+    monkeypatch.setattr("vlmgate.worker.block.clock_of", lambda captioner: Clock("cuda", FakeCuda()))
+    monkeypatch.setattr("vlmgate.worker.block.measure_yardstick", float)
+    monkeypatch.setattr("vlmgate.worker.block.set_threads", lambda job: None)  # two would wait for each other beside other tests
+    measure = partial(energy.joules_a_call, clock=lambda: machine.now, sleep=machine.spend)
+    monkeypatch.setattr(energy, "joules_a_call", measure)
+    monkeypatch.setattr(energy, "find_meter", partial(find_meter, powercap=machine.powercap))
+    arms = [arm("fp32"), arm("int8", "fp32"), arm("placebo", "fp32")]
+    asked = job(tricks, plugins=[], arms=arms, rounds=ROUNDS, seed=SEED, batch=2, threads=2, energy=True)
+    try:
+        do_block(asked, lambda message: (machine.hear(message), heard.append(message)))
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    data = heard[-1]["data"]
+    return data, block_of("tiny/scenes", 0, Answer(result=data), 2)
+
+
+def test_a_block_measures_joules_a_caption_times_by_the_gpu_and_the_yardstick_on_its_threads(
+    inside: tuple[Message, Block],
+) -> None:
+    data, made = inside
+    assert made.idle_power == pytest.approx(Machine.IDLE)
+    joules = {name: 0.5 * watts / 2 for name, watts in Machine.CALLED.items()}  # two captions a call
+    assert made.energy == pytest.approx(joules) and data["energy"] == pytest.approx(joules)
+    assert data["device_times"] == {name: [[0.005] * ROUNDS] for name in joules}, "the seconds of the GPU's events"
+    assert made.device_times == dict.fromkeys(joules, ((0.0025,) * ROUNDS,)) and made.times != made.device_times
+    assert data["yardstick"] == [2.0] * ROUNDS

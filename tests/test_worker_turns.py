@@ -4,10 +4,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from jobs import ROOT
 
+from vlmgate.worker import turns
 from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule, warm_up
 
 ARMS = ["fp32", "int8", "placebo"]
@@ -67,3 +70,17 @@ def test_the_yardstick_needs_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, timeout=120)
     one, two, torch = done.stdout.split()
     assert float(one) > 0 and float(two) > 0 and torch == "False"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_yardstick_computes_on_as_many_threads_as_it_is_told(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(threads, timeout=20)  # which only so many threads at once get past
+    pools: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, workers: int) -> None:
+            pools.append(workers)
+            super().__init__(workers, initializer=together.wait)
+
+    monkeypatch.setattr(turns, "ThreadPoolExecutor", Pool)
+    assert turns.measure_yardstick(threads) > 0 and pools == [threads]

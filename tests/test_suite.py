@@ -2,13 +2,16 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from jobs import ROOT
 from suite_samples import GOOD, TIER, changed
 
+from vlmgate.cli.common import open_suite
 from vlmgate.spec import (
     Against,
     Better,
@@ -446,3 +449,10 @@ def test_an_artefact_is_a_variant_by_its_folder(tmp_path: Path) -> None:
 )
 def test_mistakes_about_artefacts(tmp_path: Path, entry: str, sentence: str) -> None:
     assert sentence in refusal(tmp_path, changed(PLACE, f"{PLACE}  {entry}\n"))
+
+
+def test_the_full_tier_weighs_every_case_in_three_processes() -> None:
+    suite = open_suite(Namespace(suite=ROOT / "benchmarks" / "suite.yaml"))
+    asked = [case for case in suite.tier("full").cases if Question.MEMORY in case.questions]
+    assert {case.dataset for case in asked} == {"scenes:2000", "awkward", "scenes"}
+    assert {case.settings.processes for case in asked} == {3}

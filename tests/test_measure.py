@@ -17,7 +17,7 @@ import psutil
 import pytest
 from jobs import ROOT, job, trick, write_tricks
 
-from vlmgate.measure import LOG_LINES, Answer, run_job, worker_environment
+from vlmgate.measure import LOG_LINES, Answer, BudgetSpent, run_job, worker_environment
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
 from vlmgate.spec import Failure, Model
@@ -347,3 +347,20 @@ def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:
     assert errors.rstrip().endswith("KeyboardInterrupt")
     worker.assert_gone()
     assert not list(folder.iterdir())
+
+
+def test_a_silent_worker_is_waited_for_no_longer_than_there_is_time_left(tmp_path: Path, temporary: Path) -> None:
+    """What is left is asked for anew after each message; a worker whose patience ends first is hung all the same."""
+    silent = tmp_path / "silent"
+    word = '{"event": "tick", "done": 1, "of": 2}'
+    silent.write_text(f"#!/bin/sh\necho '{word}' > /proc/self/fd/$4\nexec sleep 600\n", encoding="utf-8")
+    silent.chmod(0o755)
+    heard: list[Message] = []
+    with pytest.raises(BudgetSpent):
+        run_job(
+            "block", {"threads": 1}, python=str(silent), patience=60, left=lambda: 0.0 if heard else 59, listener=heard.append
+        )
+    assert [message["event"] for message in heard] == ["tick"]
+    answer = run_job("block", {"threads": 1}, python=str(silent), patience=0.2, left=lambda: 1.0)
+    assert answer.failure and answer.failure.kind == "hang"
+    assert not list(temporary.iterdir())

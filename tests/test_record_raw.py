@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from vlmgate.record.raw import RAW_FILE, TITLES, Call, read_raw, write_raw
+from vlmgate.record.raw import RAW_FILE, THERE, TITLES, Call, read_raw, write_raw
 from vlmgate.spec import VlmgateError
 
 CALLS = [
     Call("blip/scenes", 0, "look", 0, 0, "warm-up", None, None, "fp32", 0.1 + 0.2),
     Call("blip/scenes", 0, "look", 0, 1, "timed", 0, 3, "int8, per row", math.pi * 1e-7),
-    Call("blip/scenes", 5, "confirm", 1, 0, "yardstick", 2, None, "", 1 / 3),
+    Call("blip/scenes", 5, "confirm", 1, 0, "yardstick", 2, None, "", 1 / 3, THERE),
 ]
 
 
@@ -24,9 +24,15 @@ def test_every_call_comes_back_to_the_last_digit(tmp_path: Path) -> None:
 
 def test_it_is_a_plain_table_for_everybody(tmp_path: Path) -> None:
     lines = gzip.decompress(write_raw(CALLS, tmp_path).read_bytes()).decode().splitlines()
-    assert lines[0] == "model,block,role,worker,turn,kind,round,image,arm,seconds" == ",".join(TITLES)
-    assert lines[1] == "blip/scenes,0,look,0,0,warm-up,,,fp32,0.30000000000000004"
+    assert lines[0] == "model,block,role,worker,turn,kind,round,image,arm,seconds,side" == ",".join(TITLES)
+    assert lines[1] == "blip/scenes,0,look,0,0,warm-up,,,fp32,0.30000000000000004,"
     assert len(lines) == 4
+
+
+def test_a_file_from_before_sides_were_told_is_read(tmp_path: Path) -> None:
+    old = ",".join(TITLES[:-1]) + "\nblip/scenes,0,look,0,0,warm-up,,,fp32,0.5\n"
+    (tmp_path / RAW_FILE).write_bytes(gzip.compress(old.encode()))
+    assert read_raw(tmp_path) == [Call("blip/scenes", 0, "look", 0, 0, "warm-up", None, None, "fp32", 0.5)]
 
 
 def test_the_same_calls_make_the_same_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import venv
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +19,7 @@ from vlmgate.datasets import DATASETS
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.record import read_run, write_run
+from vlmgate.record.raw import THERE, TIMED, read_raw
 from vlmgate.running import beside
 from vlmgate.running.against import Declared, Side
 from vlmgate.running.group import Group
@@ -103,6 +105,14 @@ def test_an_identical_commit_does_not_fail(repository: Project, tmp_path: Path) 
     assert found["pruned", "time_per_caption"].outcome is not Outcome.FAIL
     assert found["fp32", "time_per_caption"].estimate  # the reference itself is compared too
     assert "against HEAD, measured beside it" in found["pruned", "size"].sentence
+    calls = read_raw(done.folder)
+    order = [of for of, _ in groupby((call.side, call.worker) for call in calls)]
+    assert order == [("", 0), (THERE, 0), (THERE, 1), ("", 1)], "in turn first and second, and no call of either side is lost"
+    for place, block in enumerate(run.other.blocks):
+        mine = [call for call in calls if (call.side, call.worker, call.kind) == (THERE, place, TIMED)]
+        for arm, images in block.times.items():
+            seconds = {(call.image, call.round): call.seconds for call in mine if call.arm == arm}
+            assert seconds == {(i, r): t for i, rounds in enumerate(images) for r, t in enumerate(rounds)}
     told = "\nagainst HEAD (its code with the libraries of this side): the same commit and libraries\n"
     assert told in done.out and "\nnow ÷ there " in done.out
     assert not list(repository.root.glob(".git/worktrees/*")) and not git(repository.root, "status", "--porcelain", "-uno")

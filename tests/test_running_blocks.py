@@ -1,12 +1,17 @@
 """How the arms of a block share workers, and which blocks are still to be measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from project import ROOT
 from sessions import CUDA, DIES, FP32, LATENCY, SECONDS, SLOW, Made, Place, arms
 
-from vlmgate.running import Session
+from vlmgate.measure import Answer, run_job
+from vlmgate.running import Session, beside, state
+from vlmgate.running.against import Declared, Side
 
 SELECTED = {SLOW: (LATENCY,), DIES: (LATENCY,), CUDA: (LATENCY,)}
 
@@ -73,3 +78,34 @@ def test_the_time_left_counts_every_worker(place: Place, made: Callable[..., Mad
     left = [line.partition("about ")[2] for line in lines if "block" in line and "of 2" in line and "confirm" not in line]
     assert left == ["", "30 s left", "20 s left", "10 s left"]
     assert any("workers timed in" in line for line in lines)
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> str:
+    """A Python that never says a word."""
+    path = tmp_path / "silent"
+    path.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_silent_worker_of_either_side_ends_with_the_budget(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch, silent: str, there: bool
+) -> None:
+    """Its block is dropped, nobody is blamed, and what was cut is said. It is a real one; all others are made up."""
+    answers = made(SECONDS)
+    run = place.session({SLOW: (LATENCY,)}, blocks=6, time_budget=0.5, against="old" if there else None)
+    run.options = replace(run.options, patience=20.0, python="python" if there else silent)
+    models, variants = ({case.id: getattr(case, what) for case in run.tier.cases} for what in ("model", "variant"))
+    monkeypatch.setattr(beside, "open_side", lambda *_: Side("old", silent, (), ROOT))
+    monkeypatch.setattr(beside, "ask", lambda *_: Declared(models, variants, (), {"commit": "", "python": "", "versions": {}}))
+
+    def job(do: str, given: Mapping[str, Any], **more: Any) -> Answer:
+        return run_job(do, given, **more) if do == "block" and more["python"] == silent else answers(do, given, **more)
+
+    monkeypatch.setattr(state, "run_job", job)
+    run.measure()
+    assert run.status == "complete" and not run.failures
+    assert len(run.blocks) == there  # made up, before the silent one's turn
+    assert run.notes == ["tiny/scenes: the time budget of 0.5 s ended after 0 of 6 blocks; left open: slow"]

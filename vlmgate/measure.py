@@ -1,6 +1,7 @@
 """Case → measurements: spawn a worker for one job, listen to it, and turn its end, however it ends, into values or a failure."""
 
 import contextlib
+import math
 import os
 import select
 import shutil
@@ -27,6 +28,10 @@ TIDYING = 1.0  # seconds at most for the resource tracker of a worker that was k
 THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
 
 Listener = Callable[[Message], None]
+
+
+class BudgetSpent(Exception):  # noqa: N818 (it ends a loop, it is no error)
+    """The caller has no time left for this job."""
 
 
 @dataclass
@@ -75,6 +80,7 @@ def run_job(
     *,
     listener: Listener | None = None,
     patience: float = PATIENCE,
+    left: Callable[[], float] = lambda: math.inf,
     python: str = sys.executable,
     paths: Sequence[str] | None = None,
     memory_limit: int | None = None,
@@ -86,6 +92,9 @@ def run_job(
     With ``paths`` its modules come from there first, vlmgate among them, and it starts in the first of them. ``memory_limit``:
     bytes of private memory that the worker may use (None: as many as there are). Of the job, ``environment`` (variables) and
     ``under`` (a command that becomes the worker, such as ``setarch -R``) are there before its Python starts.
+
+    Raises:
+        BudgetSpent: the worker is silent and the caller's time, of which ``left`` tells the seconds, has come to an end.
     """
     answer, stage = Answer(), ("", "starting")
     limits = {"memory_limit": memory_limit} if memory_limit else {}
@@ -98,7 +107,7 @@ def run_job(
         try:
             sink.write(protocol.encode({"version": protocol.VERSION, "do": do, **job, **limits}))
             sink.close()
-            for message in _messages(source, patience):
+            for message in _messages(source, patience, left):
                 if message["event"] == "stage":
                     stage = (message["arm"], message["stage"])
                     answer.calls += message.get("calls", ())
@@ -213,18 +222,20 @@ def _sweep(cache: Path, process: int) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _messages(source: IO[bytes], patience: float) -> Any:
+def _messages(source: IO[bytes], patience: float, left: Callable[[], float]) -> Any:
     """Messages until the worker closes its end.
 
     Raises:
         TimeoutError: nothing came for ``patience`` seconds.
+        BudgetSpent: nothing came for as many seconds as were ``left``.
         GarbageError: a line that is no message.
     """
     rest = b""
     while True:
-        ready, _, _ = select.select([source], [], [], patience)
+        wait = min(patience, max(0.0, left()))
+        ready, _, _ = select.select([source], [], [], wait)
         if not ready:
-            raise TimeoutError
+            raise TimeoutError if wait == patience else BudgetSpent
         data = source.read(65536)
         if not data:
             return

@@ -13,6 +13,7 @@ from vlmgate.spec import VlmgateError
 
 RAW_FILE = "raw.csv.gz"
 NO_BLOCK = -1  # the worker of calls whose block was not finished, because the worker died: never judged
+THERE = "there"
 WARM_UP, TIMED, FIRST_TOKEN, YARDSTICK = "warm-up", "timed", "first token", "yardstick"
 
 
@@ -30,6 +31,7 @@ class Call:
     image: int | None
     arm: str
     seconds: float  # of the whole call, which captions ``batch`` images
+    side: str = ""  # THERE: of the other side of a run with --against, and ``worker`` is the place among its blocks
 
 
 TITLES = tuple(field.name for field in fields(Call))
@@ -54,15 +56,15 @@ def read_raw(folder: Path) -> list[Call]:
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise VlmgateError(f"{path} is not a whole gzip file ({error}); restore it") from None
     titles, *rows = csv.reader(io.StringIO(text or "nothing"))
-    if tuple(titles) != TITLES:
+    if tuple(titles) not in (TITLES, TITLES[:-1]):  # older files know no other side
         raise VlmgateError(f"{path} has the columns {', '.join(titles)}; expected {', '.join(TITLES)}")
     return [_call(row, number, path) for number, row in enumerate(rows, 2)]
 
 
 def _call(row: Sequence[str], line: int, path: Path) -> Call:
     try:
-        model, block, role, worker, turn, kind, round_, image, arm, seconds = row
+        model, block, role, worker, turn, kind, round_, image, arm, seconds, side = row if len(row) == len(TITLES) else [*row, ""]
         numbers = (int(round_) if round_ else None, int(image) if image else None)
-        return Call(model, int(block), role, int(worker), int(turn), kind, *numbers, arm, float(seconds))
+        return Call(model, int(block), role, int(worker), int(turn), kind, *numbers, arm, float(seconds), side)
     except ValueError as error:
         raise VlmgateError(f"{path}: line {line} is not a call ({error}); restore the file") from None

@@ -1,16 +1,17 @@
 """A run with --against: everything that is measured here is measured on the other side too, blocks right after each other."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from vlmgate.judge.evidence import PLACEBO
+from vlmgate.record.raw import THERE
 from vlmgate.running.against import Declared, Side, ask, open_side, there
 from vlmgate.running.cache import AGAINST
 from vlmgate.running.clock import PREPARING
-from vlmgate.running.group import Group, block_of
+from vlmgate.running.group import Group, block_of, calls_of, lost_calls
 from vlmgate.running.preparing import prepare
 from vlmgate.running.quality import caption
 from vlmgate.running.state import State
@@ -58,8 +59,12 @@ class Beside:
         self.session.notes.append(f"{group.name}: nothing of it is compared with {self.side.label}: {why}")
         self.session.progress(self.session.notes[-1])
 
-    def time(self, name: str, part: Sequence[Case], role: str, index: int, seed: int) -> None:
-        """The other side's worker of a block: the same arms, images and turns. Arms that break it are left out."""
+    def time(self, name: str, part: Sequence[Case], role: str, index: int, seed: int, left: Callable[[], float]) -> None:
+        """The other side's worker of a block: the same arms, images and turns. Arms that break it are left out.
+
+        Raises:
+            BudgetSpent: no seconds were ``left`` before it was done, and it is dropped.
+        """
         if (group := self.groups.get(name)) is None:
             return
         wanted = {case.id for case in part}
@@ -70,11 +75,14 @@ class Beside:
             arms = [{"name": case.variant.name, "folder": group.arms[case.variant.name]} for case in cases]
             arms.append({"name": PLACEBO, "folder": group.arms[group.reference.variant.name]})
             more: dict[str, Any] = {"arms": arms, "images": images, "rounds": rounds, "seed": seed, "energy": False}
-            answer = self.state.job(group, "block", [], **more)
+            answer = self.state.job(group, "block", [], left=left, **more)
             if not answer.failure:
-                self.state.blocks.append(block_of(name, index, answer, settings.batch, role))
+                block = block_of(name, index, answer, settings.batch, role)
+                self.state.blocks.append(block)
+                self.session.add_calls(calls_of(block, len(self.state.blocks) - 1, answer, THERE))
                 return
             self.state.fail(group, answer.failure)
+            self.session.add_calls(lost_calls(name, index, role, answer, THERE))
 
     def _lacking(self, group: Group, wanted: set[str], role: str, index: int) -> list[Case]:
         """The reference and what has no such block yet; nothing when all have one, or the reference cannot run."""

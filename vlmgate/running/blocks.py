@@ -1,19 +1,15 @@
 """The blocks of one model: which are still to be measured, how arms share workers, and what a worker's end means."""
 
+import math
 from typing import Any
 
 from vlmgate.judge import TIMED
 from vlmgate.judge.evidence import PLACEBO
-from vlmgate.measure import Answer
-from vlmgate.protocol import Message
+from vlmgate.measure import Answer, BudgetSpent
 from vlmgate.running.group import Group, block_of, calls_of, in_turn, lost_calls, seed_of, share_out
 from vlmgate.running.progress import Pace
 from vlmgate.running.state import State
 from vlmgate.spec import Case, Question
-
-
-class BudgetSpent(Exception):  # noqa: N818 (it ends a loop, it is no error)
-    """There is no time for another block."""
 
 
 class Blocks:
@@ -43,6 +39,10 @@ class Blocks:
         self.done = count
         return [case for case in cases if self.state.alive(case)]
 
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return math.inf if self.deadline is None else self.deadline - self.state.clock.now()
+
     def _has(self, case: Case, role: str, index: int) -> bool:
         return any(
             (block.model, block.role, block.index) == (self.group.name, role, index) and case.variant.name in block.times
@@ -60,23 +60,23 @@ class Blocks:
         """One worker of the ``left`` ones to come; when an arm breaks it, the block is done again without that arm."""
         state, group = self.state, self.group
         while (part := [case for case in part if state.alive(case)]) and state.alive(group.reference):
-            if self.deadline is not None and state.clock.now() + self.pace.expected >= self.deadline:
+            if self.pace.expected >= self.left():
                 raise BudgetSpent
             word = "" if role == "look" else f"{role} "
             self.pace.begin(f"{word}block {index + 1} of {self.planned}", len(part), left)
             if state.partner and index % 2:  # in turn the first and the second
-                state.partner.time(group.name, part, role, index, seed_of(index, role))
+                state.partner.time(group.name, part, role, index, seed_of(index, role), self.left)
             answer = self._ask(part, role, index)
             if not answer.failure:
-                self.pace.end()
                 settings = group.reference.settings
                 block = block_of(group.name, index, answer, settings.batch, role)
                 state.keep(block, calls_of(block, len(state.blocks), answer))
                 if state.partner:
-                    state.partner.time(group.name, part, role, index, seed_of(index, role))
+                    state.partner.time(group.name, part, role, index, seed_of(index, role), self.left)
+                self.pace.end()
                 return
             state.fail(group, answer.failure)
-            state.lose(lost_calls(group.name, index, role, answer))
+            state.add_calls(lost_calls(group.name, index, role, answer))
 
     def _ask(self, part: list[Case], role: str, index: int) -> Answer:
         settings = self.group.reference.settings
@@ -86,9 +86,4 @@ class Blocks:
         rounds = self.state.options.rounds or settings.rounds
         more: dict[str, Any] = {"arms": arms, "images": images, "rounds": rounds, "seed": seed_of(index, role)}
         more["energy"] = any(self.state.asked(case, Question.ENERGY) for case in part)
-        return self.state.job(self.group, "block", [], hear=self._hear, **more)
-
-    def _hear(self, message: Message) -> None:
-        if self.deadline is not None and self.state.clock.now() > self.deadline:
-            raise BudgetSpent
-        self.pace.hear(message)
+        return self.state.job(self.group, "block", [], hear=self.pace.hear, left=self.left, **more)

@@ -129,19 +129,20 @@ def block_of(name: str, index: int, answer: Answer, batch: int, role: str = LOOK
     )
 
 
-def calls_of(block: Block, worker: int, answer: Answer) -> list[Call]:
-    """Every call of a block in the order in which they were made, seconds as measured; ``worker`` is its place in the run."""
-    return _calls((block.model, block.index, block.role, worker), answer.result.get("calls", ()))
+def calls_of(block: Block, worker: int, answer: Answer, side: str = "") -> list[Call]:
+    """Every call of a block in the order in which they were made, seconds as measured; ``worker`` is its place in the run, or on
+    the other ``side``."""
+    return _calls((block.model, block.index, block.role, worker), answer.result.get("calls", ()), side)
 
 
-def lost_calls(name: str, index: int, role: str, answer: Answer) -> list[Call]:
+def lost_calls(name: str, index: int, role: str, answer: Answer, side: str = "") -> list[Call]:
     """The calls that a worker made before it ended its block early, marked as of no block."""
-    return _calls((name, index, role, NO_BLOCK), answer.calls)
+    return _calls((name, index, role, NO_BLOCK), answer.calls, side)
 
 
-def _calls(of: tuple[str, int, str, int], said: Iterable[Sequence[Any]]) -> list[Call]:
+def _calls(of: tuple[str, int, str, int], said: Iterable[Sequence[Any]], side: str) -> list[Call]:
     return [
-        Call(*of, turn, KINDS.get(stage, stage), round_, image, arm, seconds)
+        Call(*of, turn, KINDS.get(stage, stage), round_, image, arm, seconds, side)
         for turn, (stage, arm, round_, image, seconds) in enumerate(said)
     ]
 

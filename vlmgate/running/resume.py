@@ -27,8 +27,8 @@ class Earlier:
 
 
 def read_earlier(path: Path) -> Earlier:
-    """The run in a run.json with the raw values beside it."""
-    return Earlier(read_run(path), read_raw(path.parent))
+    """The run in a run.json with the raw values beside it; those of another side that it was measured beside are left behind."""
+    return Earlier(read_run(path), [call for call in read_raw(path.parent) if not call.side])
 
 
 def check_same(state: State, earlier: Earlier) -> None:

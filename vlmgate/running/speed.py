@@ -2,7 +2,8 @@
 
 from vlmgate.judge import LOOKS, TIMED, contaminated_groups, to_confirm, undecided
 from vlmgate.judge.confirm import CONFIRMING
-from vlmgate.running.blocks import Blocks, BudgetSpent
+from vlmgate.measure import BudgetSpent
+from vlmgate.running.blocks import Blocks
 from vlmgate.running.group import CONFIRM, LOOK, RETRY, Group
 from vlmgate.running.progress import duration
 from vlmgate.running.state import State

@@ -1,12 +1,13 @@
 """What one run has measured so far, and what every step of it does: ask a worker, note a failure, keep the time."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from vlmgate.judge import judge_run
-from vlmgate.measure import Answer, Listener, run_job
+from vlmgate.measure import Answer, BudgetSpent, Listener, run_job
 from vlmgate.protocol import Message
 from vlmgate.record import fingerprint, write_run
 from vlmgate.record.raw import Call, write_raw
@@ -23,8 +24,8 @@ from vlmgate.suite import Suite, Tier
 class Partner(Protocol):
     """The other side of a run with --against."""
 
-    def time(self, name: str, part: Sequence[Case], role: str, index: int, seed: int) -> None:
-        """One block of a group there, beside the one here."""
+    def time(self, name: str, part: Sequence[Case], role: str, index: int, seed: int, left: Callable[[], float]) -> None:
+        """One block of a group there, beside the one here, with so many seconds ``left``. Raises BudgetSpent."""
 
     def result(self) -> Other:
         """What was measured there so far."""
@@ -108,11 +109,10 @@ class State:
     def keep(self, block: Block, calls: Sequence[Call]) -> None:
         """Add a block with its raw values, and write both down."""
         self.blocks.append(block)
-        self.calls += calls
-        self.save()
+        self.add_calls(calls)
 
-    def lose(self, calls: Sequence[Call]) -> None:
-        """Write down the raw values of a block that a worker did not finish."""
+    def add_calls(self, calls: Sequence[Call]) -> None:
+        """Add raw values, also of a block that a worker did not finish, and write all down."""
         self.calls += calls
         self.save()
 
@@ -146,8 +146,21 @@ class State:
                 self.update(case, failure=failure)
         self.progress(f"{group.name}: {failure.arm or 'worker'} failed while {failure.stage}: {failure.message}")
 
-    def job(self, group: Group, do: str, cases: list[Case], *, hear: Listener = lambda message: None, **more: Any) -> Answer:
-        """One job with the arms of ``cases`` in a fresh worker; ``hear`` is told what the worker says."""
+    def job(
+        self,
+        group: Group,
+        do: str,
+        cases: list[Case],
+        *,
+        hear: Listener = lambda message: None,
+        left: Callable[[], float] = lambda: math.inf,
+        **more: Any,
+    ) -> Answer:
+        """One job with the arms of ``cases`` in a fresh worker; ``hear`` is told what the worker says.
+
+        Raises:
+            BudgetSpent: no seconds were ``left`` before it was done.
+        """
         settings = group.reference.settings
         arms = [
             {"name": case.variant.name, "folder": group.arms[case.variant.name]}
@@ -158,6 +171,8 @@ class State:
         with self.clock.job(do) as keep_time:
 
             def listen(message: Message) -> None:
+                if left() < 0:
+                    raise BudgetSpent
                 keep_time(message)
                 self._show(group.name, message)
                 hear(message)
@@ -168,6 +183,7 @@ class State:
                 common | more,
                 listener=listen,
                 patience=options.patience,
+                left=left,
                 python=options.python,
                 paths=options.paths,
                 memory_limit=options.memory_limit,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from project import ROOT, Done
+from project import ROOT, Done, Project, suite_text
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -36,7 +36,8 @@ def test_diff_says_what_must_match_and_what_may_have_changed(vlmgate: Run, first
     case = tmp_path / name / "tiny" / "slow" / "scenes.json"
     for which in (name, tmp_path / name, case):
         status, out, _ = vlmgate("env", "--threads", "1", "--baselines", tmp_path, "--diff", which)
-        assert status == 0 and out.startswith(name) and "differs" not in out and out.endswith("\nApplies here.\n"), which
+        assert status == 0 and out.startswith(name) and "differs" not in out and "\nApplies here.\n" in out, which
+        assert out.endswith("\nApplies to this case.\n") is (which == case)
     stored = json.loads((tmp_path / name / "environment.json").read_text())
     stored["info"]["versions"]["torch"] = "1.0"
     stored["key"]["isa"] = "mmx"
@@ -47,6 +48,27 @@ def test_diff_says_what_must_match_and_what_may_have_changed(vlmgate: Run, first
     (torch,) = (line.split() for line in out.splitlines() if line.startswith("torch "))
     assert torch[1:] == ["1.0", first.run.environment.info["versions"]["torch"]]
     assert "Does not apply here: 1 of 8 differ" in out
+
+
+def test_diff_of_a_case_says_which_settings_and_images_suite_yaml_has_changed(
+    vlmgate: Run, project: Project, first: Done, tmp_path: Path
+) -> None:
+    vlmgate("promote", "latest", "--baselines", tmp_path, "--cases", "tiny/slow/*", "--force")
+    case = tmp_path / first.run.environment.name / "tiny" / "slow" / "scenes.json"
+    diff = ("env", "--threads", "1", "--baselines", tmp_path, "--diff", case)
+    batched = suite_text().replace("new_tokens: 4", "new_tokens: 3, affinity: pin")
+    status, out, _ = vlmgate(*diff, "--suite", project.suite("batched.yaml", batched))
+    said = "new_tokens (4 then, 3 now), affinity (inherit then, pin now)"
+    assert status == 1 and "\nApplies here.\n" in out and f"\nDoes not apply to this case now: {said}; " in out
+    (row,) = (line.split() for line in out.splitlines() if line.startswith("new_tokens "))
+    assert row[1:] == ["4", "3", "differs"]
+    stored = json.loads(case.read_text())
+    case.write_text(json.dumps({**stored, "dataset": "e" * 64, "tier": ""}))  # a file from before the tier was kept
+    status, out, _ = vlmgate(*diff)
+    assert status == 1 and "\nDoes not apply to this case now: image files (sha256); promote" in out
+    gone = suite_text().replace("variants: [slow, idle,", "variants: [idle,").replace('"tiny/slow/*"', '"tiny/*"')
+    status, out, _ = vlmgate(*diff, "--suite", project.suite("gone.yaml", gone))
+    assert status == 1 and "tiny/slow/scenes: no tier of " in out
 
 
 def test_diff_with_what_is_not_there(vlmgate: Run, tmp_path: Path) -> None:

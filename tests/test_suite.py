@@ -104,6 +104,7 @@ def test_an_environment_is_a_mapping_of_texts(tmp_path: Path) -> None:
     settings = load(tmp_path, text).tier("full").cases[0].settings
     assert settings.environment == {"MALLOC_ARENA_MAX": "1", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     assert setting_changes(replace(settings, environment={}), settings)[0].startswith("environment ({} then")
+    assert setting_changes(replace(settings, affinity="pin"), settings) == ["affinity (pin then, inherit now)"]
     for wrong in ("OMP_NUM_THREADS: 4", "PYTHONPATH: here", "lower: 1", "A: [1]"):
         with pytest.raises(VlmgateError, match="environment"):
             load(tmp_path, text.replace("MALLOC_ARENA_MAX: 1", wrong))

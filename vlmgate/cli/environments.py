@@ -7,11 +7,13 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import FAILED, PASSED, Command, baselines_of, count, open_suite
-from vlmgate.record import differences, find_environment, fingerprint, load_baselines, nearest
-from vlmgate.running import most_threads
-from vlmgate.spec import Environment
+from vlmgate.cli.common import FAILED, PASSED, Command, baselines_of, count, open_suite, root_of
+from vlmgate.record import differences, find_baseline, find_environment, fingerprint, load_baselines, nearest
+from vlmgate.running import cache_folder, most_threads
+from vlmgate.running.preparing import declared_dataset
+from vlmgate.spec import COMPARED, Environment, setting_changes
 
+SHORT = 10  # letters of a digest
 MOMENTARY = ("load_average", "commit", "dirty")  # stored with no environment
 
 
@@ -19,7 +21,7 @@ def environment(options: argparse.Namespace) -> int:
     """Print what identifies this machine to the suite, and which baselines apply; or how a stored environment differs."""
     here = fingerprint(options.threads or most_threads(open_suite(options)))
     if options.diff:
-        return _diff(options.diff, baselines_of(options), here)
+        return max(_diff(options.diff, baselines_of(options), here), _case_diff(options))
     print(tabulate([[key, value] for key, value in {"name": here.name, **here.key}.items()], tablefmt="plain"))
     found = load_baselines(baselines_of(options), here)
     print(f"\n{len(found)} baselines for this environment in {baselines_of(options)}")
@@ -44,6 +46,33 @@ def _diff(which: str, root: Path, here: Environment) -> int:
     return PASSED
 
 
+def _case_diff(options: argparse.Namespace) -> int:
+    """Of a case's file also the settings and images, against what suite.yaml declares now; 0 where they are the same."""
+    baseline = find_baseline(baselines_of(options), options.diff)
+    if baseline is None:
+        return PASSED
+    suite = open_suite(options)
+    declared = [(tier, case) for tier in suite.tiers.values() for case in tier.cases if case.id == baseline.case]
+    if not declared:
+        print(f"\n{baseline.case}: no tier of {suite.path} declares it now")
+        return FAILED
+    # that of the promoted run; a file from before the tier was kept is held against the tier that is nearest
+    tier, case = min(
+        declared, key=lambda it: (it[0].name != baseline.tier, len(setting_changes(baseline.settings, it[1].settings)))
+    )
+    images = declared_dataset(suite, tier, case.dataset, root_of(options), cache_folder()).sha256
+    sides = [
+        {**{name: getattr(settings, name) for name in COMPARED}, "image files": sha[:SHORT]}
+        for settings, sha in ((baseline.settings, baseline.dataset), (case.settings, images))
+    ]
+    print(f"\n{baseline.case}\n\nMust match tier {tier.name} of {suite.path.name} for it to apply:\n{_table(*sides)}")
+    if unlike := setting_changes(baseline.settings, case.settings, same_images=images == baseline.dataset):
+        print(f"\nDoes not apply to this case now: {', '.join(unlike)}; promote a run with these settings")
+        return FAILED
+    print("\nApplies to this case.")
+    return PASSED
+
+
 def _table(stored: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     names = [*here, *(name for name in stored if name not in here)]
     rows = [[name, _shown(stored, name), _shown(here, name)] for name in names]
@@ -63,6 +92,8 @@ def _shown(values: Mapping[str, Any], name: str) -> str:
     value = values.get(name)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={each}" for key, each in sorted(value.items())) or "–"
     return "–" if value is None or value == "" else str(value)
 
 
@@ -78,5 +109,6 @@ def add(command: Command) -> None:
     one.add_argument(
         "--diff",
         metavar="BASELINE",
-        help="compare with a stored environment: a folder under baselines/ or a case's file there (status 1: it differs)",
+        help="compare with a stored environment: a folder under baselines/, or a case's file there, whose settings and images "
+        "are compared with suite.yaml too (status 1: it differs)",
     )

@@ -1,6 +1,14 @@
 """The memory of the suite: runs and baselines as JSON files, and the fingerprint of the environment they were made in."""
 
-from vlmgate.record.baselines import add_occasion, baseline_path, find_environment, load_baselines, nearest, promote
+from vlmgate.record.baselines import (
+    add_occasion,
+    baseline_path,
+    find_baseline,
+    find_environment,
+    load_baselines,
+    nearest,
+    promote,
+)
 from vlmgate.record.codec import from_json, to_json
 from vlmgate.record.document import SCHEMA_VERSION
 from vlmgate.record.environment import differences, environment_name, fingerprint
@@ -15,6 +23,7 @@ __all__ = [
     "baseline_path",
     "differences",
     "environment_name",
+    "find_baseline",
     "find_environment",
     "find_run",
     "fingerprint",

@@ -257,6 +257,15 @@ def find_environment(root: Path, which: str) -> Environment:
     raise VlmgateError(f"no stored environment {which!r} in {root}; {known}")
 
 
+def find_baseline(root: Path, which: str) -> Baseline | None:
+    """The baseline in the file of a case that ``which`` names, from ``root`` or by its path; None where it is no such file."""
+    for path in (root / which, Path(which)):
+        if path.is_file() and path.name != ENVIRONMENT_FILE:
+            folder = path.absolute().parents[2]
+            return _read_baseline(folder.parent, path.absolute(), _read_environment(folder / ENVIRONMENT_FILE).name)
+    return None
+
+
 def _read_baseline(root: Path, path: Path, environment: str) -> Baseline:
     """One file, which must be of the environment and the case that its path names: a copied or renamed one is not."""
     data = read_document(path)

@@ -11,7 +11,7 @@ from vlmgate.running.cache import keep_to_size, size_limit
 from vlmgate.running.group import Group
 from vlmgate.running.state import State
 from vlmgate.spec import Case, CaseRecord, Dataset, Question, Source, VlmgateError
-from vlmgate.suite import reference_of
+from vlmgate.suite import Suite, Tier, reference_of
 from vlmgate.variants.artefact import fingerprint, folder_of
 
 NO_WEIGHTS = "random weights cannot caption; give real ones with --model-source hub or --model-path"
@@ -40,13 +40,17 @@ def selected_groups(state: State) -> list[Group]:
 
 
 def _dataset(state: State, name: str) -> Dataset:
-    """The dataset with as many images as any case of the tier takes: its sha256 must not depend on what is selected."""
-    of = [case.settings for case in state.tier.cases if case.dataset == name]
-    limit = max(max(settings.images, settings.timed_images) for settings in of)
-    beside = state.suite.path.parent / name  # a user's folder is named relative to suite.yaml
-    dataset = load_dataset(str(beside) if beside.is_dir() else name, state.options.root, state.options.cache, limit)
+    dataset = declared_dataset(state.suite, state.tier, name, state.options.root, state.options.cache)
     state.datasets[name] = dataset.sha256
     return dataset
+
+
+def declared_dataset(suite: Suite, tier: Tier, name: str, root: Path, cache: Path) -> Dataset:
+    """The dataset with as many images as any case of the tier takes: its sha256 must not depend on what is selected."""
+    of = [case.settings for case in tier.cases if case.dataset == name]
+    limit = max(max(settings.images, settings.timed_images) for settings in of)
+    beside = suite.path.parent / name  # a user's folder is named relative to suite.yaml
+    return load_dataset(str(beside) if beside.is_dir() else name, root, cache, limit)
 
 
 def _record(state: State, case: Case, group: Group) -> CaseRecord:

@@ -94,7 +94,7 @@ class Dataset:
 # Of the settings: what a number depends on. More rounds or blocks measure the same more finely.
 COMPARED = (
     *("batch", "new_tokens", "max_tokens", "threads", "images", "timed_images", "image_size"),
-    *("beams", "top_k", "temperature", "seed", "environment"),
+    *("beams", "top_k", "temperature", "seed", "environment", "affinity"),
 )
 
 

@@ -223,6 +223,27 @@ def test_the_folder_must_be_of_the_environment_it_is_named_after(tmp_path: Path)
         load_baselines(tmp_path, ENVIRONMENT)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, r"environment\.json was made by a newer vlmgate: schema 2, this one reads up to 1; upgrade"),
+        ({"key": {**KEY, "isa": "amx_int8"}}, r"environment\.json does not describe .*isa: amx_int8 against avx2"),
+        ({"key": 3}, r"environment\.json"),
+    ],
+)
+def test_an_environment_file_that_cannot_be_read_is_never_overwritten(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    """Whoever calls `promote` from a program has not read the baselines before, as the command line has."""
+    paths = put(make_run(), tmp_path)
+    edit(paths[0], **changes)
+    before = [path.read_bytes() for path in paths]
+    for force in (False, True):
+        with pytest.raises(VlmgateError, match=message):
+            put(make_run(name="later"), tmp_path, force=force)
+    assert [path.read_bytes() for path in paths] == before
+
+
 def test_the_nearest_environments_come_first(tmp_path: Path) -> None:
     assert load_baselines(tmp_path, ENVIRONMENT) == {} == nearest(tmp_path / "none", ENVIRONMENT)
     for name, changes in (("far", {"isa": "avx2", "cores": 64, "threads": 8}), ("near", {"isa": "amx_int8"})):

@@ -49,7 +49,10 @@ def promote(
     """
     records = chosen(run, cases)
     with _changing(root, run, patience) as folder:
-        contents: dict[Path, str | bytes] = {folder / ENVIRONMENT_FILE: _environment_text(run.environment)}
+        path = folder / ENVIRONMENT_FILE
+        if path.exists():
+            _check_key(path, run.environment)  # one of a newer vlmgate, or edited into nonsense, is not written over
+        contents: dict[Path, str | bytes] = {path: _environment_text(run.environment)}
         problems: dict[str, list[str]] = {}
         for record in records:
             path, old = _stored(root, run, record)

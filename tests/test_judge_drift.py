@@ -12,7 +12,9 @@ from vlmgate.judge import judge_run
 from vlmgate.judge.drift import DRIFT, sustained_level
 from vlmgate.judge.speed import ASSUMED_SD
 from vlmgate.metrics import METRICS
-from vlmgate.spec import Failure, Outcome, Settings
+from vlmgate.record import add_occasion, load_baselines, promote
+from vlmgate.running.stored import block_values
+from vlmgate.spec import Failure, Outcome, Settings, VlmgateError
 
 INT8 = record("int8")
 SINCE = line("time_per_caption", "baseline", 0.05)
@@ -46,6 +48,50 @@ def test_ten_small_losses_are_caught():
     assert found["drift"].outcome is Outcome.FAIL
     assert "since the best level that was held" in found["drift"].sentence
     assert "the best running median of three among the 10 promotions" in found["drift"].sentence
+
+
+def one_percent_slower(times, root):
+    """A made-up run that is 1 % slower ``times`` over than the first, judged by the baselines in ``root``."""
+    timed = blocks(1.5 * 0.99**times, n=24)
+    run = run_of(record("fp32"), INT8, timed=[*timed, *confirming(timed, 24)])
+    run = replace(run, name=f"run {times}")
+    return replace(run, verdicts=judge_run(run, {CASE: [SINCE]}, METRICS, load_baselines(root, run.environment)))
+
+
+def put(run, root):
+    return promote(run, root, cases=[CASE], reason="", force=False, block_values=block_values(run))
+
+
+def first_promotion(root):
+    """The first run, with five more of the same thing, from which the spread between runs is known."""
+    put(one_percent_slower(0, root), root)
+    for number, shift in enumerate((0.003, -0.003, 0.002, -0.002, 0.001)):
+        again = run_of(record("fp32"), INT8, timed=blocks(1.5 * math.exp(shift), n=24))
+        again = replace(again, name=f"again {number}")
+        add_occasion(again, root, cases=[CASE], block_values=block_values(again))
+
+
+def test_ten_promotions_that_each_lose_one_percent_are_caught(tmp_path):
+    """Through the files that promotion writes: nobody judged these runs, or each step was waved through."""
+    first_promotion(tmp_path)
+    for times in range(1, 10):
+        put(replace(one_percent_slower(times, tmp_path), verdicts=()), tmp_path)
+    (then,) = load_baselines(tmp_path, run_of().environment).values()
+    assert len(then.history) == 10 and then.between_runs == 6
+    found = {verdict.metric: verdict for verdict in one_percent_slower(10, tmp_path).verdicts}
+    assert found["time_per_caption"].outcome is Outcome.PASS, "1 % since the last promotion"
+    assert found["drift"].outcome is Outcome.FAIL and "among the 10 promotions" in found["drift"].sentence
+
+
+def test_losses_that_add_up_are_no_longer_promoted(tmp_path):
+    """Promoted as they are judged, ten such runs do not come through: one is refused for its drift, although its step passes."""
+    first_promotion(tmp_path)
+    with pytest.raises(VlmgateError, match=r"\(unresolved drift against baseline\)"):
+        for times in range(1, 10):
+            run = one_percent_slower(times, tmp_path)
+            put(run, tmp_path)
+    assert 3 < times < 9
+    assert run.verdicts[0].metric == "time_per_caption" and run.verdicts[0].outcome is Outcome.PASS
 
 
 def test_it_is_caught_before_the_tenth():

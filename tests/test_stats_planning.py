@@ -1,4 +1,4 @@
-"""Blocks needed, power and detectable drop against SciPy and simulation."""
+"""Blocks and images needed, power and detectable drop against SciPy and simulation."""
 
 import itertools
 import math
@@ -14,31 +14,11 @@ from vlmgate.spec import Estimate
 from vlmgate.stats import Prior
 
 
-def test_blocks_needed_is_the_first_half_width_below_the_distance():
-    for sd, df, distance, level in itertools.product((0.01, 0.045), (0, 20), (0.02, 0.05), (0.95, 0.9993)):
-        n = stats.blocks_needed(sd, df, distance, level)
-        assert n is not None
-
-        def half(k, df=df, sd=sd, level=level):
-            freedom = df + k - 1
-            return scipy_stats.t.ppf((1 + level) / 2, freedom) * sd / math.sqrt(k) if freedom else math.inf
-
-        assert half(n) < distance <= (half(n - 1) if n > 1 else math.inf)
-
-
-def test_blocks_needed_gives_up():
-    assert stats.blocks_needed(0.045, 20, 0.0001, 0.95) is None
-    assert stats.blocks_needed(0.045, 20, 0.0, 0.95) is None
-    assert stats.blocks_needed(0.045, 0, 0.01, 0.95, most=20) is None
-    assert stats.blocks_needed(0.045, 0, 0.01, 0.95) == 81
-
-
-def test_power_and_blocks_needed_agree_with_simulation():
+def test_power_agrees_with_simulation():
     rng, sd, distance, level = np.random.default_rng(9), 0.045, 0.06, 0.98
     for df, extra in itertools.product((0, 20), (0, 3)):
-        needed = stats.blocks_needed(sd, df, distance, level)
-        assert needed is not None
-        n, decided = needed + extra, 0
+        reach = (scipy_stats.t.ppf((1 + level) / 2, df + k - 1) * sd / math.sqrt(k) for k in range(2, 99))
+        n, decided = 2 + extra + next(i for i, half in enumerate(reach) if half < distance), 0
         for _ in range(4_000):
             prior = Prior(*stats.moderated_sd(rng.normal(0, sd, df + 1))) if df else None
             decided += stats.t_interval(rng.normal(distance, sd, n), level, prior).low > 0
@@ -80,12 +60,13 @@ def test_power_with_one_block_needs_a_prior():
     assert stats.power(0.02, 23, 1, 0.1, 0.95) > 0.9
 
 
-def test_images_needed_shrink_the_interval_to_the_line():
+def test_needed_blocks_or_images_shrink_the_interval_to_the_line():
     estimate = Estimate(0.98, 0.95, 1.01, 100, 0.95, "")
-    n = stats.images_needed(estimate, 0.97)
+    n = stats.needed(estimate, 0.97, 100_000)
     assert n is not None and math.log(0.98 / 0.95) / math.sqrt(n / 100) == pytest.approx(math.log(0.98 / 0.97), rel=0.01)
-    assert stats.images_needed(estimate, 0.94) == 100
-    assert stats.images_needed(estimate, 1.0) > 100
-    assert stats.images_needed(estimate, 0.98) is None
-    assert stats.images_needed(estimate, 0.0) is None
-    assert stats.images_needed(Estimate(math.nan, -math.inf, math.inf, 5, 0.95, ""), 0.9) is None
+    assert stats.needed(estimate, 0.94, 100_000) == 100
+    assert stats.needed(estimate, 1.0, 100_000) > 100
+    assert stats.needed(estimate, 0.98, 100_000) is None
+    assert stats.needed(estimate, 0.97, n - 1) is None and stats.needed(estimate, 0.97, n + 1) == n
+    assert stats.needed(estimate, 0.0, 100_000) is None
+    assert stats.needed(Estimate(math.nan, -math.inf, math.inf, 5, 0.95, ""), 0.9, 100_000) is None

@@ -21,9 +21,9 @@ from vlmgate.spec import (
     Threshold,
     VlmgateError,
 )
-from vlmgate.stats import images_needed
+from vlmgate.stats import needed
 
-MOST_BLOCKS = 400  # beyond a day's work on a large model
+MOST_BLOCKS, MOST_IMAGES = 400, 100_000  # beyond a day's work on a large model
 BLIND = 2 * math.sqrt(2)  # spreads between runs: a difference of two runs that no number of blocks resolves
 SIDES = {Outcome.PASS: "holds", Outcome.FAIL: "misses", Outcome.WAIVED: "misses", Outcome.UNRESOLVED: "cannot be told from"}
 
@@ -147,16 +147,15 @@ def _more_blocks(evidence: Evidence, line: Threshold, found: Estimate, margin: f
     blind = BLIND * between_runs(evidence.baseline)[0]
     if line.against is Against.BASELINE and abs(distance) <= blind:
         return f"; two runs alone may differ by {blind:.0%}, so more blocks will not decide: allow a larger tolerance"
-    half = math.log(found.centre / found.low if distance > 0 else found.high / found.centre)
-    if half >= abs(distance) * math.sqrt(MOST_BLOCKS / found.n):
+    guess = needed(found, goal, MOST_BLOCKS)
+    if guess is None:
         return "; it is too near to the line for any sensible number of blocks"
-    guess = math.floor(found.n * (half / distance) ** 2) + 1
     return f"; about {guess} blocks would decide (--blocks {guess})"
 
 
 def _more_images(line: Threshold, found: Estimate) -> str:
     """How many images would decide, at the spread seen among these."""
-    guess = images_needed(found, line.line)
+    guess = needed(found, line.line, MOST_IMAGES)
     if guess is None:
         return "; it is too near to the line for any sensible number of images: accept a lower floor with its reason"
     return f"; about {guess:,} images would decide (settings: images), or accept a lower floor with its reason"

@@ -7,7 +7,7 @@ from vlmgate.stats.history import Level, against_level, between_runs, sustained
 from vlmgate.stats.images import Score, bootstrap_ratio, permutation_p
 from vlmgate.stats.intervals import Prior, as_ratio, difference, half_widths, held_sd, moderated_sd, t_interval
 from vlmgate.stats.levels import coverage, line_level, look_levels
-from vlmgate.stats.planning import blocks_needed, detectable_drop, images_needed, power
+from vlmgate.stats.planning import detectable_drop, needed, power
 from vlmgate.stats.roofline import floor_seconds
 from vlmgate.stats.values import Array, block_value, log_time
 
@@ -20,7 +20,6 @@ __all__ = [
     "as_ratio",
     "between_runs",
     "block_value",
-    "blocks_needed",
     "bootstrap_ratio",
     "coverage",
     "detectable_drop",
@@ -28,11 +27,11 @@ __all__ = [
     "floor_seconds",
     "half_widths",
     "held_sd",
-    "images_needed",
     "line_level",
     "log_time",
     "look_levels",
     "moderated_sd",
+    "needed",
     "permutation_p",
     "power",
     "sustained",

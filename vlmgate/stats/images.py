@@ -46,6 +46,7 @@ def bootstrap_ratio(
 def permutation_p(variant: npt.ArrayLike, reference: npt.ArrayLike, score: Score, *, draws: int = 10_000, seed: int = 0) -> float:
     """Two-sided p-value of the difference in score when the arms of each image are swapped at random; statistics (N, F).
 
+    No verdict uses it, they rest on ``bootstrap_ratio``: it is a second opinion for Python programs. `vlmgate simulate` times it.
     (k + 1) ÷ (draws + 1), never zero: Phipson & Smyth 2010. An undefined score counts as extreme. Raises as ``bootstrap_ratio``.
     """
     new, old = _paired(variant, reference)

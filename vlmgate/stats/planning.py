@@ -11,20 +11,10 @@ from vlmgate.stats.intervals import quantile
 _GRID = (np.arange(200) + 0.5) / 200  # probabilities at whose quantiles a variance is averaged
 
 
-def blocks_needed(sd: float, df_prior: float, distance: float, level: float, most: int = 400) -> int | None:
-    """The fewest blocks (in all) whose half-width lies below ``distance``, at spread ``sd``; None beyond ``most``.
-
-    ``df_prior`` is 0 without a prior. A truth that lies ``distance`` from the line is then decided about every second time;
-    ``power`` says how often for another number of blocks.
-    """
-    n = np.arange(1, most + 1)
-    df = df_prior + n - 1
-    enough = (df > 0) & (quantile(np.maximum(df, 1e-9), level) * sd / np.sqrt(n) < distance)
-    return int(n[enough][0]) if enough.any() else None
-
-
 def power(sd: float, df_prior: float, blocks: int, distance: float, level: float) -> float:
     """How often an interval over ``blocks`` clears a line ``distance`` away from the truth, at spread ``sd``.
+
+    No verdict uses it: the simulations hold it against what they count (`vlmgate simulate`, docs/validation.md).
 
     Without a prior (``df_prior`` 0) from the non-central t. With one, whose own spread is an estimate of ``sd`` on ``df_prior``
     df and the least that is used (``held_sd``), the normal probability averaged over both chi-square distributed variances.
@@ -46,9 +36,10 @@ def power(sd: float, df_prior: float, blocks: int, distance: float, level: float
     return float(special.ndtr(away - reach * held).mean())
 
 
-def images_needed(estimate: Estimate, line: float, most: int = 100_000) -> int | None:
-    """The images (in all) whose interval on a ratio would clear the ``line``, its width shrinking with their root; None beyond.
+def needed(estimate: Estimate, line: float, most: int) -> int | None:
+    """Blocks or images (in all) whose interval on a ratio would clear the ``line``, its width shrinking with their root.
 
+    None beyond ``most``. Errors and degrees of freedom are taken as they are: fewer would do where more blocks raise those.
     None as well where the ratio or its interval is undefined. A truth at the estimate is then decided about every second time.
     """
     if not (line > 0 and estimate.centre > 0 and estimate.low > 0 and estimate.high < math.inf):

@@ -12,14 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from jobs import ROOT, job, trick, write_tricks
+from load import busy
 
+from vlmgate import measure
 from vlmgate.measure import LOG_LINES, Answer, BudgetSpent, run_job, worker_environment
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
+from vlmgate.running.clock import Clock
 from vlmgate.spec import Failure, Model
 from vlmgate.stats import block_value
 from vlmgate.variants import VARIANTS
@@ -201,6 +205,35 @@ def test_beside_a_busy_neighbour_a_block_ends_and_its_placebo_stays_near_and_the
     assert busy < 0.1 * wall  # of this process alone: it waits on a pipe
 
 
+def test_the_parent_uses_a_fiftieth_of_a_core_at_most_while_a_worker_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CPU time, which other programs do not lengthen; a parent that polls would use up to a whole core."""
+
+    def share(calls: int) -> float:
+        timing = 'b\'{"event": "stage", "arm": "x", "stage": "timing"}\\n{"event": "tick", "done": 1, "of": 2}\\n\''
+        warming = 'b\'{"event": "stage", "arm": "x", "stage": "warming"}\\n\''
+        lines = (
+            f"os.write(pipe, {warming})\nfor _ in range({calls}):\n    os.write(pipe, {timing})\n    time.sleep(0.1)\nos._exit(5)"
+        )
+        clock = Clock()
+        with clock.job("block") as hear:
+            answer = run_job("caption", job(Worker(tmp_path, lines).plugin), listener=hear)
+        assert answer.failure is not None and answer.failure.kind == "exit 5" and clock.watched > 0.1 * calls
+        return clock.parent_cpu
+
+    assert share(25) <= 0.02
+    waiting = measure.select.select
+
+    def poll(*given: Any) -> Any:
+        while not (ready := waiting(*given[:3], 0))[0]:
+            pass
+        return ready
+
+    monkeypatch.setattr(measure.select, "select", poll)
+    assert share(5) > 0.1
+
+
 def test_signs_of_life_are_waited_for(tmp_path: Path) -> None:
     tick = 'os.write(pipe, b\'{"event": "tick", "done": 1, "of": 2}\\n\')'
     worker = Worker(tmp_path, f"for _ in range(8):\n    {tick}\n    time.sleep({PATIENCE / 6})\nos._exit(5)")
@@ -340,8 +373,10 @@ def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:
             while not (worker.notes.exists() and worker.notes.read_text(encoding="utf-8").endswith("}")):
                 assert parent.poll() is None and time.monotonic() < until
                 time.sleep(0.05)
+            load, began = busy(), time.monotonic()
             parent.send_signal(signal.SIGINT)
-            _, errors = parent.communicate(timeout=10)  # the worker alone would sleep for ten minutes
+            _, errors = parent.communicate(timeout=60)  # the worker alone would sleep for ten minutes
+            assert time.monotonic() - began < 2 * max(load, busy()), "2 s, on a machine that does nothing else"
         finally:
             parent.kill()
     assert errors.rstrip().endswith("KeyboardInterrupt")

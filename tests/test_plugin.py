@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import psutil
 import pytest
+from load import busy
 from project import PATIENCE, ROOT, Done, Project, suite_text, times
 
 from vlmgate.cli import main
@@ -356,11 +357,12 @@ def test_an_interrupt_keeps_what_was_measured_and_resume_goes_on(
     (kept,) = read_run(folder).blocks  # written down already: a kill -9 would have left it
     _wait_for(lambda: workers(project))
     time.sleep(1.1 * kept.startup)  # it times by now
-    began = time.monotonic()
+    load, began = busy(), time.monotonic()
     running.send_signal(signal.SIGINT)
     after = running.communicate(timeout=PATIENCE)[0]
-    print(f"stopped in {time.monotonic() - began:.2f} s")
-    assert time.monotonic() - began < PATIENCE / 10  # 2 s on a quiet machine
+    took, load = time.monotonic() - began, max(load, busy())
+    print(f"stopped in {took:.2f} s, the machine {load:.2f} times as slow as a free one")
+    assert took < 2 * load, "2 s, on a machine that does nothing else"
     assert running.returncode == pytest.ExitCode.INTERRUPTED
     _wait_for(lambda: not workers(project))
     assert not list((tmp_path / "tmp").glob("vlmgate-*")) and not list((project.root / "cache").rglob("*.partial"))

@@ -143,11 +143,14 @@ def test_a_slowed_captioner_fails(repository: Project) -> None:
         done = measured(repository, "HEAD", "slowed", "-k", "latency", "--blocks=4")
     finally:
         captioner.write_text(before, encoding="utf-8")
-    assert done.status == 1, done.out[-3000:]
     found = of(done)
     for variant in ("fp32", "pruned"):  # both alike, which a speed-up against the reference would not show
         verdict = found[variant, "time_per_caption"]
-        assert verdict.outcome is Outcome.FAIL and verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
+        assert verdict.estimate and verdict.estimate.high < 0.4, verdict.sentence
+        # beside busy programs the placebo may move, and then nothing may fail
+        assert verdict.outcome is Outcome.FAIL or "contaminated" in verdict.sentence, verdict.sentence
+    failed = Outcome.FAIL in {verdict.outcome for verdict in done.run.verdicts}
+    assert done.status == (1 if failed else 0), done.out[-3000:]
 
 
 def test_a_case_that_only_the_commit_declares_has_an_item_that_fails(

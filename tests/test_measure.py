@@ -9,7 +9,8 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -357,15 +358,14 @@ def test_suite_yaml_may_not_set_what_a_worker_sets() -> None:
     assert set(refused) >= own - set(WAITING) and not set(refused) & set(WAITING)
 
 
-def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:
-    worker = Worker(tmp_path, "time.sleep(600)")
+@contextmanager
+def run_elsewhere(worker: Worker, temporary: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs a job, once its worker sleeps."""
     code = f"""
         from vlmgate.measure import run_job
         run_job("caption", {job(worker.plugin)!r})
     """
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    environment = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", textwrap.dedent(code)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as parent:
         try:
@@ -373,15 +373,32 @@ def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path) -> None:
             while not (worker.notes.exists() and worker.notes.read_text(encoding="utf-8").endswith("}")):
                 assert parent.poll() is None and time.monotonic() < until
                 time.sleep(0.05)
-            load, began = busy(), time.monotonic()
-            parent.send_signal(signal.SIGINT)
-            _, errors = parent.communicate(timeout=60)  # the worker alone would sleep for ten minutes
-            assert time.monotonic() - began < 2 * max(load, busy()), "2 s, on a machine that does nothing else"
+            yield parent
         finally:
             parent.kill()
+
+
+def test_ctrl_c_ends_a_run_soon_and_leaves_no_orphan(tmp_path: Path, temporary: Path) -> None:
+    worker = Worker(tmp_path, "time.sleep(600)")
+    with run_elsewhere(worker, temporary) as parent:
+        load, began = busy(), time.monotonic()
+        parent.send_signal(signal.SIGINT)
+        _, errors = parent.communicate(timeout=60)  # the worker alone would sleep for ten minutes
+        assert time.monotonic() - began < 2 * max(load, busy()), "2 s, on a machine that does nothing else"
     assert errors.rstrip().endswith("KeyboardInterrupt")
     worker.assert_gone()
-    assert not list(folder.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def test_a_worker_ends_with_a_parent_that_is_killed(tmp_path: Path, temporary: Path) -> None:
+    worker = Worker(tmp_path, "time.sleep(600)")
+    with run_elsewhere(worker, temporary) as parent:
+        said = json.loads(worker.notes.read_text(encoding="utf-8"))
+        parent.kill()
+    try:
+        assert alive(said["worker"]) is None
+    finally:
+        os.kill(said["child"], signal.SIGKILL)
 
 
 def test_a_silent_worker_is_waited_for_no_longer_than_there_is_time_left(tmp_path: Path, temporary: Path) -> None:

@@ -10,7 +10,7 @@ from vlmgate.protocol import Message
 from vlmgate.worker.block import block
 from vlmgate.worker.captions import caption
 from vlmgate.worker.ceilings import ceilings
-from vlmgate.worker.common import Emit, check_preloaded, keep_to_cores, limit_memory
+from vlmgate.worker.common import Emit, check_preloaded, end_with_parent, keep_to_cores, limit_memory
 from vlmgate.worker.declaring import declare
 from vlmgate.worker.memory import memory
 from vlmgate.worker.preparing import prepare, probe
@@ -32,6 +32,7 @@ JOBS: dict[str, Callable[[Message, Emit], None]] = {
 
 def main(read_fd: int, write_fd: int) -> int:
     """Read one job, do it, report; returns the exit status."""
+    end_with_parent()
     with os.fdopen(read_fd, "rb") as source, os.fdopen(write_fd, "wb", buffering=0) as sink:
         job = protocol.decode(source.readline())
 

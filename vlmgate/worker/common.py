@@ -1,6 +1,9 @@
 """What the jobs of a worker share: plugins, thread count, loading an arm, opening the images."""
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,16 @@ from typing import Any
 from vlmgate.protocol import Message
 
 Emit = Callable[[Message], None]
+PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends before it, however that ends (Linux; elsewhere nothing is done).
+
+    A parent that is killed cannot kill its worker, and a worker that compiles or loads tells it nothing for minutes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def register(job: Message) -> None:

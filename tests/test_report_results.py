@@ -79,6 +79,15 @@ def test_each_figure_is_of_the_last_run_that_has_it() -> None:
     assert [cells[0] for cells in apart[2][2:]] == ["fp32", "int8-dynamic"]  # other settings make another table
 
 
+def test_variables_of_the_environment_stand_in_the_head_of_their_table() -> None:
+    first = make_run()
+    declared = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}
+    cases = [replace(case, settings=replace(case.settings, environment=declared)) for case in first.cases]
+    text = render([first, replace(first, cases=tuple(cases))])
+    heads = [each.replace("\\", "") for each in text.splitlines() if each.startswith("## scene-blip")]
+    assert heads == ["## scene-blip on scenes", "## scene-blip on scenes, ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16"]
+
+
 def test_the_head_says_how_everything_was_made() -> None:
     run = make_run(command="pytest benchmarks/ --tier smoke", status="interrupted")
     text = render([run, make_run(name="b`ad")])

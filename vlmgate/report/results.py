@@ -145,10 +145,10 @@ def _section(parts: Sequence[Part]) -> Iterator[str]:
     group, run = parts[0].group, parts[0].run
     of, numbers = group.settings, ", ".join(str(part.number) for part in parts)
     size = f", {of.image_size} px" if of.image_size else ""
-    yield f"## {escape(f'{group.model} on {group.dataset}')}"
-    yield escape(
-        f"Run {numbers}: batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}; {run.environment.name}."
-    )
+    declared = "".join(f", {name}={value}" for name, value in of.environment.items())
+    yield f"## {escape(f'{group.model} on {group.dataset}{declared}')}"
+    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}{declared}"
+    yield escape(f"Run {numbers}: {how}; {run.environment.name}.")
     lines = sorted(_lines(parts), key=_by_speed)
     yield escape(_summary(lines, group.reference))
     yield table(_head(group.reference), [_cells(line, len(parts) > 1) for line in lines if line.measured], left=(0, 10))

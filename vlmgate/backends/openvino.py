@@ -165,7 +165,7 @@ def _of_activations(model: Any) -> list[str]:
 def spoken(runner: "Runner", pixels: np.ndarray, tokens: int) -> Iterator[list[np.ndarray]]:
     """Inputs of the step for each of the first tokens of the caption (greedy, whether it has ended or not)."""
     runner.look(pixels)
-    image = [runner.encoder.get_output_tensor(number).data.copy() for number in range(len(runner.graphs["caches"]))]
+    image = [given.data.copy() for given in runner.image()]
     ids = np.full(len(pixels), runner.graphs["start"], np.int64)
     for position in range(tokens):
         yield [ids[:, None], np.array([position]), *(past.data.copy() for past in runner.past), *image]
@@ -199,6 +199,13 @@ def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
                 yield node.get_output_element_type(0).bitwidth, math.prod(node.get_output_shape(0))
 
 
+def _rows(tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
+    """Copies of these rows of each tensor."""
+    import openvino
+
+    return [openvino.Tensor(each.data[index]) for each in tensors]
+
+
 class Runner:
     """Both graphs compiled for the CPU.
 
@@ -227,9 +234,13 @@ class Runner:
         import openvino
 
         self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        self._see([self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))])
+        self._see(self.image())
         empty = ((len(pixels), heads, 0, size) for heads, size in self.graphs["caches"])
         self.past = [openvino.Tensor(np.zeros(shape, np.float32)) for shape in empty]
+
+    def image(self) -> list[Any]:
+        """Keys and values of the images that the encoder saw last, a row an image."""
+        return [self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))]
 
     def _see(self, image: list[Any]) -> None:
         """Let every step read these keys and values of the image."""
@@ -237,23 +248,17 @@ class Runner:
             for number, given in enumerate(image, 2 + len(image)):
                 request.set_input_tensor(number, given)
 
-    def _rows(self, tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
-        """Copies of these rows of each tensor."""
-        import openvino
-
-        return [openvino.Tensor(each.data[index]) for each in tensors]
-
     def spread(self, times: int) -> None:
         """Go on with so many rows for each image, before the first step."""
-        image = [self.encoder.get_output_tensor(number) for number in range(len(self.past))]
+        image = self.image()
         index = np.repeat(np.arange(image[0].shape[0]), times)
-        self._see(self._rows(image, index))
-        self.past = self._rows(self.past, index)
+        self._see(_rows(image, index))
+        self.past = _rows(self.past, index)
 
     def reorder(self, index: np.ndarray) -> None:
         """Let each row go on from the caches of the row whose number is in ``index``."""
         if (index != np.arange(len(index))).any():
-            self.past = self._rows(self.past, index)
+            self.past = _rows(self.past, index)
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""

@@ -8,12 +8,12 @@ from typing import Any
 from tabulate import tabulate
 
 from vlmgate.cli.common import FAILED, PASSED, Command, baselines_of, count, open_suite, root_of
+from vlmgate.judge.since import SHORT
 from vlmgate.record import differences, find_baseline, find_environment, fingerprint, load_baselines, nearest
 from vlmgate.running import cache_folder, most_threads
 from vlmgate.running.preparing import declared_dataset
 from vlmgate.spec import COMPARED, Environment, setting_changes
 
-SHORT = 10  # letters of a digest
 MOMENTARY = ("load_average", "commit", "dirty")  # stored with no environment
 
 

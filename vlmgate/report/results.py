@@ -9,7 +9,7 @@ from vlmgate.record.roofline import Ceilings, floors
 from vlmgate.report.markdown import escape, table
 from vlmgate.report.roofline import section
 from vlmgate.report.rows import Group, Row, groups
-from vlmgate.report.terminal import MISSING, environment_line, placebo_line, scaled, significant
+from vlmgate.report.terminal import MISSING, declared, environment_line, placebo_line, scaled, significant, timed_how
 from vlmgate.spec import COMPARED, Estimate, Outcome, Run
 
 SETTINGS = tuple(name for name in COMPARED if name not in ("images", "timed_images"))  # how many images only says how finely
@@ -144,11 +144,8 @@ def _section(parts: Sequence[Part]) -> Iterator[str]:
     """Head, count of winners and losers, table, and what was skipped or failed."""
     group, run = parts[0].group, parts[0].run
     of, numbers = group.settings, ", ".join(str(part.number) for part in parts)
-    size = f", {of.image_size} px" if of.image_size else ""
-    declared = "".join(f", {name}={value}" for name, value in of.environment.items())
-    yield f"## {escape(f'{group.model} on {group.dataset}{declared}')}"
-    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}{declared}"
-    yield escape(f"Run {numbers}: {how}; {run.environment.name}.")
+    yield f"## {escape(f'{group.model} on {group.dataset}{declared(of)}')}"
+    yield escape(f"Run {numbers}: {timed_how(of)}{declared(of)}; {run.environment.name}.")
     lines = sorted(_lines(parts), key=_by_speed)
     yield escape(_summary(lines, group.reference))
     yield table(_head(group.reference), [_cells(line, len(parts) > 1) for line in lines if line.measured], left=(0, 10))

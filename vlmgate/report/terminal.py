@@ -12,7 +12,7 @@ from vlmgate.report import beside, gpu
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Counts, Group, Row, counts, groups
 from vlmgate.report.since import since
-from vlmgate.spec import Environment, Estimate, Outcome, Run, Verdict
+from vlmgate.spec import Environment, Estimate, Outcome, Run, Settings, Verdict
 
 MISSING = "—"
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
@@ -117,11 +117,21 @@ def _megabytes(number: float) -> str:
     return f"{number * 1e-6:.1f}"  # of processes that differ by little
 
 
+def timed_how(of: Settings) -> str:
+    """``batch 1, 16 new tokens timed, 1 threads``: what the times of a table were taken with."""
+    size = f", {of.image_size} px" if of.image_size else ""
+    return f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}"
+
+
+def declared(of: Settings) -> str:
+    """``, NAME=value`` for each variable that suite.yaml sets for the workers."""
+    return "".join(f", {name}={value}" for name, value in of.environment.items())
+
+
 def title(group: Group) -> str:
     """What the table is about and how it was run."""
-    of, size = group.settings, f", {group.settings.image_size} px" if group.settings.image_size else ""
-    declared = "".join(f", {name}={value}" for name, value in of.environment.items())
-    how = f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} threads{size}, {group.blocks} blocks{declared}"
+    of = group.settings
+    how = f"{timed_how(of)}, {group.blocks} blocks{declared(of)}"
     captioned = f", {of.images} images captioned" if any(row.scores for row in group.rows) else ""
     return plain(f"{group.model} on {group.dataset} ({how}{captioned})")
 

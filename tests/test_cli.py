@@ -1,11 +1,14 @@
 """The command line: help, usage, statuses; the bodies of commands run in this process, models in workers."""
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 from project import Done, Project
+
+from vlmgate.cli import _parser
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -22,6 +25,13 @@ def test_help_names_every_command(vlmgate: Run) -> None:
 def test_every_command_explains_itself(vlmgate: Run, name: str) -> None:
     status, out, _ = vlmgate(name, "--help")
     assert status == 0 and out.startswith(f"usage: vlmgate {name}") and "--suite FILE" in out
+
+
+def test_every_option_of_every_command_is_explained() -> None:
+    """Positional arguments too."""
+    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    bare = [f"{name} {action.dest}" for name, of in commands.choices.items() for action in of._actions if not action.help]
+    assert bare == []
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def test_an_end_far_from_the_centre_of_a_value_with_a_unit():
     assert interval(Estimate(0.1, 0.1, 0.1, 6, 1.0, ""), asked, SPEED) == ""
 
 
+@pytest.mark.parametrize(("metric", "n", "words"), [(SPEED, 1, "1 block"), (PEAK, 1, "1 process"), (PEAK, 3, "3 processes")])
+def test_what_was_counted_stands_in_the_singular_and_the_plural(metric, n, words):
+    found = Estimate(0.4, 0.3, 0.5, n, 0.9, "")
+    assert interval(found, line(metric.name, "reference", 0.5), metric).endswith(f", {words})")
+
+
 @pytest.mark.parametrize(("against", "number"), [("reference", 1.3), ("baseline", 0.03), ("limit", 0.05)])
 def test_two_blocks_that_differ_say_little_in_few_letters_and_lose_no_digit(against, number):
     found = judge(line(SPEED.name, against, number), timed=blocks(1.5, n=2, sd=2.0), baseline=THEN)

@@ -27,10 +27,10 @@ SPOKEN = {
     "m/int8/d: time per caption 0.06667 s (0.06451 s to 0.0684 s, 6 blocks) holds its limit of 0.08 s against suite.yaml": (
         SPEED, "limit", 0.08, {"timed": blocks(1.5)},
     ),
-    "m/int8/d: peak memory reduction 50.0% (48.6% to 51.4%, 1 process(es)) holds its floor of 40.0% against fp32 in this run": (
+    "m/int8/d: peak memory reduction 50.0% (48.6% to 51.4%, 1 process) holds its floor of 40.0% against fp32 in this run": (
         PEAK, "reference", 0.4, {},
     ),
-    "m/int8/d: peak memory 200 MB (196 MB to 204 MB, 1 process(es)) holds its limit of 250 MB against suite.yaml": (
+    "m/int8/d: peak memory 200 MB (196 MB to 204 MB, 1 process) holds its limit of 250 MB against suite.yaml": (
         PEAK, "limit", 2.5e8, {},
     ),
     "m/int8/d: size reduction 75.0% holds its floor of 70.0% against fp32 in this run": ("size", "reference", 0.7, {}),

@@ -92,7 +92,7 @@ def test_the_head_says_how_everything_was_made() -> None:
     run = make_run(command="pytest benchmarks/ --tier smoke", status="interrupted")
     text = render([run, make_run(name="b`ad")])
     assert "`pytest benchmarks/ --tier smoke`" in text and "**interrupted**" in text
-    assert "Test CPU, avx512_vnni, 2 threads" in text and "torch 2.13.0, transformers 5.23.0" in text and "2 cores" in text
+    assert "Test CPU, avx512_vnni, up to 2 threads" in text and "torch 2.13.0, transformers 5.23.0" in text and "2 cores" in text
     assert "tier smoke (its command was not recorded)" in text
     assert "`vlmgate results 20250101T000000Z-smoke b'ad`" in text
 

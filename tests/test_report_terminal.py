@@ -8,8 +8,8 @@ import pytest
 from runs import CRASH, FAIL, UNRESOLVED, blocks, make_run, record, verdict, with_outcomes
 
 from vlmgate.report import markdown
-from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line
-from vlmgate.spec import Failure, Outcome, Question
+from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line, timed_how
+from vlmgate.spec import Failure, Outcome, Question, Settings
 
 ANSI = re.compile(r"\x1b\[\d*m")
 
@@ -48,7 +48,7 @@ def test_the_share_is_never_rounded_up() -> None:
 
 def test_environment_and_placebo_lines() -> None:
     text = render(make_run(), colour=False)
-    expected = "Test CPU, avx512_vnni, 2 threads, Python 3.11.9, torch 2.13.0, transformers 5.23.0, commit cccccccccc"
+    expected = "Test CPU, avx512_vnni, up to 2 threads, Python 3.11.9, torch 2.13.0, transformers 5.23.0, commit cccccccccc"
     assert expected in lines(text)
     yardstick = r"yardstick 10\.0 ms \(sd 0 % over blocks\)"
     assert re.search(rf"^scene-blip: placebo 1\.000× \(0\.97\d to 1\.02\d, 6 blocks\), clean; {yardstick}$", text, re.M)
@@ -78,6 +78,11 @@ def test_declared_variables_stand_in_the_title() -> None:
     settings = replace(run.cases[0].settings, environment={"MALLOC_ARENA_MAX": "1"})
     text = render(replace(run, cases=tuple(replace(case, settings=settings) for case in run.cases)), colour=False)
     assert "6 blocks, MALLOC_ARENA_MAX=1" in text
+
+
+def test_one_thread_is_no_threads() -> None:
+    assert timed_how(Settings(threads=1, new_tokens=16)) == "batch 1, 16 new tokens timed, 1 thread"
+    assert timed_how(Settings(threads=2, image_size=384)) == "batch 1, 20 new tokens timed, 2 threads, 384 px"
 
 
 def test_a_contaminated_placebo_is_called_so() -> None:

@@ -9,7 +9,7 @@ from statistics import median
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import PASSED, Command, count, missing, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, add_weights, count, missing, open_suite, root_of
 from vlmgate.datasets.images import open_image
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
@@ -68,14 +68,12 @@ def _with_fallback(suite: Suite, variants: list[Variant]) -> list[Variant]:
 def add(command: Command) -> None:
     """The parser of this module's commands."""
     one = command("caption", caption, "caption images with several variants of one model, with seconds and speed-up")
-    one.add_argument("images", nargs="+", metavar="IMAGE")
-    one.add_argument("--model", default="scene-blip", metavar="NAME")
+    one.add_argument("images", nargs="+", metavar="IMAGE", help="image files")
+    one.add_argument("--model", default="scene-blip", metavar="NAME", help="a model of `vlmgate list` (default: %(default)s)")
     one.add_argument(
         "--variants", nargs="+", default=["int8-dynamic"], metavar="NAME", help="beside fp32 (default: int8-dynamic)"
     )
-    one.add_argument("--model-source", choices=["hub", "local", "random"])
-    one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout")
-    one.add_argument("--threads", type=count, default=2, metavar="N")
+    add_weights(one)
     one.add_argument("--max-tokens", type=count, default=24, metavar="N", help="longest caption (default: %(default)s)")
     one.add_argument(
         "--new-tokens", type=count, default=16, metavar="N", help="tokens for the timing, always so many (default: %(default)s)"

@@ -45,6 +45,17 @@ def missing(suite: Suite, variants: list[Variant]) -> dict[str, str]:
     return dict(answer_of(run_job("probe", job)).result)
 
 
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that runs one model: whose weights, and with how many threads."""
+    parser.add_argument(
+        "--model-source",
+        choices=["hub", "local", "random"],
+        help="weights of blip-base and blip-large: random (default), from the hub, or local with --model-path",
+    )
+    parser.add_argument("--model-path", metavar="DIR", help="weights of the model from a folder in save_pretrained layout")
+    parser.add_argument("--threads", type=count, default=2, metavar="N", help="compute threads (default: %(default)s)")
+
+
 def count(text: str) -> int:
     """A whole number above zero (an argparse type)."""
     with suppress(ValueError):

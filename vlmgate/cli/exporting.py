@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vlmgate.cli.common import PASSED, Command, count, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, add_weights, open_suite, root_of
 from vlmgate.models.source import with_source
 from vlmgate.record import find_run, fingerprint, read_run
 from vlmgate.report import card
@@ -29,11 +29,9 @@ def export(options: argparse.Namespace) -> int:
 def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("export", export, "write the artefact of one variant of a model to a folder, with a card of what it is")
-    one.add_argument("model", metavar="MODEL")
-    one.add_argument("variant", metavar="VARIANT")
+    one.add_argument("model", metavar="MODEL", help="a model of `vlmgate list`")
+    one.add_argument("variant", metavar="VARIANT", help="a variant of `vlmgate list`")
     one.add_argument("folder", type=Path, metavar="DIR", help="a new folder, or an artefact, which is replaced")
     one.add_argument("--run", metavar="RUN", help="put what this run measured of it on the card (name, path or latest)")
     one.add_argument("--force", action="store_true", help="replace DIR whatever it holds")
-    one.add_argument("--model-source", choices=["hub", "local", "random"])
-    one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout")
-    one.add_argument("--threads", type=count, default=2, metavar="N")
+    add_weights(one)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vlmgate.cli.common import PASSED, Command, count, missing, open_suite, root_of
+from vlmgate.cli.common import PASSED, Command, add_weights, missing, open_suite, root_of
 from vlmgate.datasets import load_dataset
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
@@ -88,8 +88,6 @@ def _short(file: str) -> str:
 def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("memory", memory, "write a flame graph of the memory of one variant, and list its largest allocations")
-    one.add_argument("what", nargs="+", metavar="CASE", help="a case id, or MODEL VARIANT")
+    one.add_argument("what", nargs="+", metavar="CASE", help="a case such as scene-blip/int8-dynamic/scenes, or MODEL VARIANT")
     one.add_argument("--output", type=Path, metavar="FILE", help="HTML file (default: memory-MODEL-VARIANT.html)")
-    one.add_argument("--model-source", choices=["hub", "local", "random"])
-    one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout")
-    one.add_argument("--threads", type=count, default=2, metavar="N")
+    add_weights(one)

@@ -106,7 +106,7 @@ def subject_of(options: argparse.Namespace) -> Subject:
 
 def add(command: Command) -> None:
     """The parsers of this module's commands."""
-    one = command("bank", bank, "record a bank of real blocks, on which `selftest --bank` and `noise` live; resumable")
+    one = command("bank", bank, "record a bank of real blocks for `selftest --bank` and `noise`; stopped, it goes on")
     amount = one.add_mutually_exclusive_group()
     amount.add_argument("--blocks", type=count, default=BLOCKS, metavar="N", help="until it holds so many (default: %(default)s)")
     amount.add_argument("--more", type=count, metavar="N", help="so many more, then end")
@@ -116,7 +116,7 @@ def add(command: Command) -> None:
     two.add_argument("--naive", type=count, metavar="N", help="time sequentially now, in N processes an arm, instead")
     _of(two)
     _out(two)
-    three = command("selftest", selftest, "prove that the gate finds what it must and leaves alone what it must")
+    three = command("selftest", selftest, "prove that the gate finds changes made on purpose, and no others")
     three.add_argument("--quick", action="store_true", help="the short proof, live (for CI), instead of drawing from the bank")
     three.add_argument("--repeat", type=count, metavar="N", help="with --quick: until there are N live runs")
     three.add_argument("--log", type=Path, metavar="FILE", help="with --quick: keep outcomes there, and go on from them")
@@ -127,8 +127,8 @@ def add(command: Command) -> None:
 
 
 def _of(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="scene-blip", metavar="NAME")
-    parser.add_argument("--dataset", default="scenes", metavar="NAME")
+    parser.add_argument("--model", default="scene-blip", metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--dataset", default="scenes", metavar="NAME", help="default: %(default)s")
     parser.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")
 
 

@@ -55,10 +55,12 @@ def add(command: Command) -> None:
         "--strict", action="store_true", help="exit with 3 when a gate is unresolved, with 6 when a placebo moved (contaminated)"
     )
     three = command("report", report, "write the comparison tables of a stored run again")
-    three.add_argument("run", nargs="?", default="latest", metavar="RUN")
+    three.add_argument("run", nargs="?", default="latest", metavar="RUN", help="name or path of a run (default: latest)")
     four = command("compare", compare, "compare two stored runs case by case")
     four.add_argument("first", metavar="A", help="name or path of the earlier run")
     four.add_argument("second", nargs="?", default="latest", metavar="B", help="name or path of the later run (default: latest)")
     five = command("results", results, "write one page with every variant of stored runs, slower ones too (no torch needed)")
-    five.add_argument("runs", nargs="+", metavar="RUN", help="name or path of a run; of a figure in several, the last one counts")
+    five.add_argument(
+        "runs", nargs="+", metavar="RUN", help="name or path of a run; a figure that several hold is the last one's"
+    )
     five.add_argument("--out", type=Path, default=Path("docs/results.md"), metavar="FILE", help="default: %(default)s")

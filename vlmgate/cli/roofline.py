@@ -96,12 +96,23 @@ def _row(case: str, told: dict[str, Any]) -> tuple[str, ...]:
 
 def add(command: Command) -> None:
     """The parsers of this module's commands."""
-    one = command("ceilings", ceilings, "measure the ceilings of this machine (products a second by type, memory bandwidth)")
-    one.add_argument("--threads", type=count, nargs="+", default=[1, 2], metavar="N", help="default: 1 2")
-    one.add_argument("--sizes", type=count, nargs="+", default=[1024, 2048, 4096], metavar="N", help="of the square matrices")
-    one.add_argument("--megabytes", type=count, default=1024, metavar="N", help="of the array, more than all caches hold")
-    one.add_argument("--seconds", type=float, default=1.0, metavar="S", help="for each product and size (default: %(default)g)")
-    two = command(
-        "work", work, "count the operations and bytes of a caption of every case of stored runs, for shares of a roofline"
+    one = command("ceilings", ceilings, "measure the ceilings of this machine (operations a second by type, memory bandwidth)")
+    one.add_argument("--threads", type=count, nargs="+", default=[1, 2], metavar="N", help="one measurement each (default: 1 2)")
+    one.add_argument(
+        "--sizes",
+        type=count,
+        nargs="+",
+        default=[1024, 2048, 4096],
+        metavar="N",
+        help="rows of the square matrices (default: 1024 2048 4096)",
     )
+    one.add_argument(
+        "--megabytes",
+        type=count,
+        default=1024,
+        metavar="N",
+        help="of the array that is read; must exceed the caches (default: %(default)s)",
+    )
+    one.add_argument("--seconds", type=float, default=1.0, metavar="S", help="for each product and size (default: %(default)g)")
+    two = command("work", work, "count operations and weight bytes of a caption for each case of stored runs (for rooflines)")
     two.add_argument("runs", nargs="+", metavar="RUN", help="name or path of a run")

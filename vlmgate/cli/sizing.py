@@ -62,7 +62,7 @@ def _words(parts: dict[str, list[str]]) -> str:
 def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("size", size, "what each variant of a model should weigh, from its configuration alone, without its weights")
-    one.add_argument("model", nargs="?", metavar="MODEL")
+    one.add_argument("model", nargs="?", metavar="MODEL", help="a model of `vlmgate list`")
     one.add_argument("--config", type=Path, metavar="DIR", help="a folder with a config.json of transformers, in place of MODEL")
     one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout, for MODEL")
     one.add_argument("--variants", nargs="+", metavar="NAME", help="beside fp32 (default: all)")

@@ -17,7 +17,11 @@ LABELS = {
     "cider": "CIDEr",
     "energy_per_caption": "energy per caption (above idle)",
 }
-UNITS = {Question.LATENCY: "blocks", Question.ENERGY: "blocks", Question.QUALITY: "images"}  # of what is independent
+UNITS = {  # of what is independent: one, several
+    Question.LATENCY: ("block", "blocks"),
+    Question.ENERGY: ("block", "blocks"),
+    Question.QUALITY: ("image", "images"),
+}
 FAR = 1_000  # times: speed-ups beyond it, and ends of an interval as far from its centre, say only that nothing is known
 MOST = 10  # ×100 %: changes and shares beyond it
 
@@ -58,7 +62,7 @@ def interval(found: Estimate, line: Threshold, metric: Metric) -> str:
     """``(1.46× to 1.55×, 6 blocks)``; empty where the value is exact."""
     if found.low == found.high:
         return ""
-    unit = UNITS.get(metric.question, "process(es)")
+    unit = UNITS.get(metric.question, ("process", "processes"))[found.n != 1]
     return f" ({_end(found, found.low, line, metric)} to {_end(found, found.high, line, metric)}, {found.n} {unit})"
 
 

@@ -42,7 +42,7 @@ def add_options(parser: pytest.Parser) -> None:
         dest="vlmgate_time_budget",
         type=_positive(float),
         metavar="SECONDS",
-        help="stop timing after so long; what was cut is said",
+        help="time for the blocks of all models together; the report says what was cut",
     )
     add(
         "--patience",
@@ -50,7 +50,7 @@ def add_options(parser: pytest.Parser) -> None:
         type=_positive(float),
         default=300.0,
         metavar="SECONDS",
-        help="a worker silent for so long counts as hung (default: %(default)g)",
+        help="a worker that is silent for so long counts as hung, and its case fails (default: %(default)g)",
     )
     add(
         "--memory-limit",
@@ -69,7 +69,8 @@ def add_options(parser: pytest.Parser) -> None:
         "--against",
         dest="vlmgate_against",
         metavar="REV|ENV",
-        help="measure a commit, or another Python or virtual environment, in the same blocks, in place of promoted baselines",
+        help="measure a commit, or another Python or virtual environment, in the same blocks, and judge against it "
+        "instead of promoted baselines",
     )
     add(
         "--against-python",
@@ -77,7 +78,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="ENV",
         help="with --against REV: the Python or virtual environment with that commit's libraries (default: this side's)",
     )
-    add("--gate-strict", dest="vlmgate_strict", action="store_true", help="an unresolved verdict fails (for releases)")
+    add("--gate-strict", dest="vlmgate_strict", action="store_true", help="an unresolved gate fails too (for releases)")
     add("--results", dest="vlmgate_results", metavar="DIR", help="where runs are written (default: results/ beside benchmarks/)")
     add("--baselines", dest="vlmgate_baselines", metavar="DIR", help="promoted runs (default: baselines/ beside benchmarks/)")
 

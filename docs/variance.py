@@ -7,18 +7,17 @@ Ctrl-C stops it; the same command goes on where it stopped. --list says which se
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from vlmgate.cli.common import count  # noqa: E402
-from vlmgate.cli.proof import subject_of  # noqa: E402
+from vlmgate.cli.studies import log_of, study, tell, timed_as_asked  # noqa: E402
 from vlmgate.record.files import atomic_write  # noqa: E402
-from vlmgate.selftest.recording import Subject  # noqa: E402
+from vlmgate.selftest.blocklog import open_log  # noqa: E402
 from vlmgate.selftest.tables import render  # noqa: E402
-from vlmgate.selftest.variance import Way, open_log, record, ways  # noqa: E402
+from vlmgate.selftest.variance import KIND, Way, record, ways  # noqa: E402
 from vlmgate.selftest.variance_table import variance_tables  # noqa: E402
 from vlmgate.spec import VlmgateError  # noqa: E402
 from vlmgate.spec.names import known  # noqa: E402
@@ -26,27 +25,11 @@ from vlmgate.spec.names import known  # noqa: E402
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
-    made = argparse.ArgumentParser(description="Spread of times between processes under settings of the process that take turns.")
-    made.add_argument("--model", default="scene-blip", metavar="NAME")
-    made.add_argument("--dataset", default="scenes", metavar="NAME")
-    made.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")
-    made.add_argument("--suite", type=Path, default=ROOT / "benchmarks" / "suite.yaml", metavar="FILE")
+    made = study(KIND, "Spread of times between processes under settings of the process that take turns.", ROOT)
     made.add_argument("--processes", type=count, default=12, metavar="N", help="blocks of each setting (default: %(default)s)")
     made.add_argument("--settings", metavar="A,B", help="only these (default: all that this machine has)")
-    made.add_argument("--rounds", type=count, metavar="N", help="rounds of a block (default: the tier's)")
-    made.add_argument("--images", type=count, metavar="N", help="images timed in each round (default: the tier's)")
-    made.add_argument("--log", type=Path, metavar="FILE", help="JSON lines, gone on with (default: results/variance-MODEL.jsonl)")
-    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
     made.add_argument("--list", action="store_true", help="say which settings there are, and end")
-    made.add_argument("--table", action="store_true", help="print the tables of the log, and measure nothing")
     return made
-
-
-def timed_as_asked(options: argparse.Namespace) -> Subject:
-    """The model with the settings that the tier gives its case, but for the rounds and images that were asked for."""
-    subject = subject_of(options)
-    rounds, images = options.rounds or subject.settings.rounds, options.images or subject.settings.timed_images
-    return replace(subject, settings=replace(subject.settings, rounds=rounds, timed_images=images, batches=()))
 
 
 def chosen(options: argparse.Namespace, threads: int) -> list[Way]:
@@ -63,7 +46,7 @@ def main() -> int:
     """Measure what is missing, and print the tables."""
     options = parser().parse_args()
     subject = timed_as_asked(options)
-    log = options.log or ROOT / "results" / f"variance-{options.model}.jsonl"
+    log = log_of(options, KIND, ROOT)
     there = ways(subject.settings.threads)
     if options.list:
         for way in there.values():
@@ -76,16 +59,11 @@ def main() -> int:
         except KeyboardInterrupt:
             tell("stopped; the same command goes on")
             status = 130
-    tables = variance_tables(open_log(log), list(there.values()))
+    tables = variance_tables(open_log(log, KIND), list(there.values()))
     print(render(tables), end="")
     if options.markdown:
         atomic_write(options.markdown, render(tables, markdown=True))
     return status
-
-
-def tell(line: str) -> None:
-    """Progress, beside the tables."""
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

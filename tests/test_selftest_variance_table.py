@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from vlmgate.selftest.blocklog import Entry
 from vlmgate.selftest.tables import render
-from vlmgate.selftest.variance import Entry, ways
+from vlmgate.selftest.variance import ways
 from vlmgate.selftest.variance_table import against, spread, variance_tables
 
 NAMES = ("int8", "int8 copy", "placebo", "fp32 time", "int8 time", "yardstick")

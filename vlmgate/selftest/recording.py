@@ -73,11 +73,17 @@ def block_job(subject: Subject, settings: Settings, folders: Mapping[str, str], 
 
 def measure(group: str, index: int, job: Mapping[str, Any], sitting: int) -> Entry:
     """One block in a fresh worker. Raises VlmgateError where it fails."""
-    started, busy, own = _now(), machine_seconds(), own_seconds()
-    answer = _good(run_job("block", {**job, "seed": seed_of(index)}))
+    started = _now()
+    answer, others = run_block(job, index)
+    return Entry(block_of(group, index, _good(answer), job["batch"]), started, answer.seconds, others, sitting)
+
+
+def run_block(job: Mapping[str, Any], index: int) -> tuple[Answer, float]:
+    """One block in a fresh worker, and how many cores' worth of time other processes used meanwhile (-1: not told)."""
+    busy, own = machine_seconds(), own_seconds()
+    answer = run_job("block", {**job, "seed": seed_of(index)})
     used = machine_seconds() - busy - (own_seconds() - own)
-    others = max(0.0, used / answer.seconds) if busy else -1.0
-    return Entry(block_of(group, index, answer, job["batch"]), started, answer.seconds, others, sitting)
+    return answer, max(0.0, used / answer.seconds) if busy else -1.0
 
 
 def machine_seconds() -> float:
@@ -96,10 +102,17 @@ def own_seconds() -> float:
 
 
 def prepare(subject: Subject, settings: Settings, made: Mapping[str, Variant]) -> tuple[dict[str, str], str]:
-    """Arm → artefact folder, copies included, and the fingerprint of the weights."""
+    """Arm → artefact folder, copies included, and the fingerprint of the weights.
+
+    Raises:
+        VlmgateError: a variant cannot run here, or the worker fails.
+    """
     extra = {"model": asdict(subject.model), "variants": [asdict(variant) for variant in made.values()]}
     where = {"root": str(subject.root), "cache": str(subject.cache)}
     answer = _good(run_job("prepare", _common(subject, settings) | extra | where))
+    for name, data in answer.arms.items():
+        if "skip" in data:
+            raise VlmgateError(f"{name} cannot run here: {data['skip']}; leave it out")
     folders = {name: str(answer.arms[name]["folder"]) for name in made}
     checkpoints = {str(answer.arms[name]["checkpoint"]) for name in made}
     return folders | {copy: folders[of] for copy, of in COPIES.items() if of in folders}, checkpoints.pop()

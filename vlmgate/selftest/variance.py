@@ -4,33 +4,30 @@ Settings take turns in seeded random order, so that a slow hour hits all alike. 
 there; `docs/variance.py` is the command.
 """
 
-import json
 import math
 import random
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vlmgate.datasets import load_dataset
 from vlmgate.judge.evidence import PLACEBO
-from vlmgate.measure import run_job
-from vlmgate.record import fingerprint
 from vlmgate.record.files import locked
-from vlmgate.running.group import block_of, seed_of
+from vlmgate.selftest import blocklog
 from vlmgate.selftest.arms import INT8, INT8_COPY, REFERENCE
-from vlmgate.selftest.recording import Subject, block_job, machine_seconds, own_seconds, prepare
-from vlmgate.spec import Block, VlmgateError
+from vlmgate.selftest.blocklog import Entry, Progress, go_on, head_of, open_log
+from vlmgate.selftest.recording import Subject, block_job, prepare
+from vlmgate.spec import Block
 from vlmgate.stats import block_value, log_time
 from vlmgate.variants import VARIANTS
 
-FORMAT = 1
+KIND = "variance"
 SEED = 20_261
 LIBRARIES = {"jemalloc": "libjemalloc.so*", "tcmalloc": "libtcmalloc*.so*"}  # allocators, by the name of their file
 FOLDERS = ("/usr/lib", "/usr/local/lib", "/opt")
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -77,18 +74,6 @@ def _no_setarch() -> str:
     return "" if done.returncode == 0 else "this system does not let a process turn it off (personality)"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One block: natural logarithms, of speed-ups against fp32 and of seconds."""
-
-    way: str
-    index: int
-    seconds: float  # from spawning to the end
-    others: float  # cores' worth of time that other processes used meanwhile; -1: not told
-    values: Mapping[str, float] = field(default_factory=dict)
-    failed: str = ""
-
-
 def schedule(names: Sequence[str], processes: int) -> Iterator[tuple[str, int]]:
     """(way, index): every way once in each round, in seeded random order."""
     for index in range(processes):
@@ -118,73 +103,15 @@ def record(log: Path, subject: Subject, chosen: Sequence[Way], processes: int, p
     with locked(log.with_name(f".{log.name}.lock")):
         dataset = load_dataset(subject.dataset, subject.root, subject.cache, subject.settings.images)
         folders, checkpoint = prepare(subject, subject.settings, {name: VARIANTS[name] for name in (REFERENCE, INT8)})
-        head = json.loads(json.dumps(_head(subject, dataset.sha256, checkpoint)))
-        entries = open_log(log, head)
+        entries = open_log(log, KIND, head_of(subject, dataset.sha256, checkpoint))
         job = block_job(subject, subject.settings, folders, dataset)
+        by_name = {way.name: way for way in chosen}
         done = {(entry.way, entry.index) for entry in entries if not entry.failed}
-        left = [(name, index) for name, index in schedule([way.name for way in chosen], processes) if (name, index) not in done]
-        broken: set[str] = set()
-        by_name, took = {way.name: way for way in chosen}, [entry.seconds for entry in entries]
-        for place, (name, index) in enumerate(left):
-            if name in broken:
-                continue
-            entry = measure(by_name[name], index, job)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(entry)) + "\n")
-            entries.append(entry)
-            took.append(entry.seconds)
-            broken |= {name} if entry.failed else set()
-            minutes = (len(left) - place - 1) * sum(took) / len(took) / 60
-            what = f"failed, left out: {entry.failed}" if entry.failed else f"{entry.seconds:.1f} s"
-            progress(f"{place + 1} of {len(left)}: {name} {index + 1}, {what}; about {minutes:.0f} min left")
-    return entries
+        left = [each for each in schedule(list(by_name), processes) if each not in done]
+        return go_on(log, entries, left, lambda name, index: measure(by_name[name], index, job), progress)
 
 
 def measure(way: Way, index: int, job: Mapping[str, Any]) -> Entry:
     """One block in a fresh worker under one way; blocks of one index take the same turns under every way."""
     told = {"environment": {**job["environment"], **way.environment}, "affinity": way.affinity, "under": list(way.under)}
-    busy, own = machine_seconds(), own_seconds()
-    answer = run_job("block", {**job, **told, "seed": seed_of(index)})
-    used = machine_seconds() - busy - (own_seconds() - own)
-    others = max(0.0, used / answer.seconds) if busy else -1.0
-    if answer.failure:
-        return Entry(way.name, index, answer.seconds, others, failed=answer.failure.message)
-    return Entry(way.name, index, answer.seconds, others, values_of(block_of("", index, answer, job["batch"])))
-
-
-def _head(subject: Subject, sha256: str, checkpoint: str) -> dict[str, Any]:
-    settings = subject.settings
-    return {
-        "variance": FORMAT,
-        "model": subject.model.name,
-        "dataset": subject.dataset,
-        "sha256": sha256,
-        "checkpoint": checkpoint,
-        "settings": asdict(settings),
-        "environment": dict(fingerprint(settings.threads, subject.root).key),
-    }
-
-
-def open_log(log: Path, head: Mapping[str, Any] | None = None) -> list[Entry]:
-    """The blocks of a log, which is begun with ``head`` where there is none (without a head it must be there).
-
-    Raises:
-        VlmgateError: it is no such log, or was made with another head.
-    """
-    if head and not log.exists():
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(json.dumps(head) + "\n", encoding="utf-8")
-    try:
-        text = log.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]  # a kill may have cut off the last line
-        then, *rows = [json.loads(line) for line in whole.splitlines()]
-        if then["variance"] != FORMAT:
-            raise ValueError(f"format {then['variance']}")
-        entries = [Entry(**row) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VlmgateError(f"{log} is no log of docs/variance.py ({error}); name another file with --log") from error
-    if head and (unlike := [name for name in head if then.get(name) != head[name]]):
-        raise VlmgateError(f"{log} was recorded with another {', '.join(unlike)}; go on as it was begun, or name another --log")
-    if whole != text:
-        log.write_text(whole, encoding="utf-8")
-    return entries
+    return blocklog.measure(way.name, index, {**job, **told}, values_of)

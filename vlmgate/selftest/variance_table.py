@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats as distributions
 
+from vlmgate.selftest.blocklog import Entry
 from vlmgate.selftest.tables import Table
-from vlmgate.selftest.variance import Entry, Way
+from vlmgate.selftest.variance import Way
 
 LEVEL = 0.95
 SPREADS = {

@@ -1,0 +1,43 @@
+"""What the studies of docs/ that keep a log of blocks share: options, the model as it is to be timed, and where the log is."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from vlmgate.cli.common import count
+from vlmgate.cli.proof import subject_of
+from vlmgate.selftest.recording import Subject
+
+
+def study(kind: str, description: str, root: Path) -> argparse.ArgumentParser:
+    """The options that all studies have; ``root`` is the repository."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--model", default="scene-blip", metavar="NAME")
+    made.add_argument("--dataset", default="scenes", metavar="NAME")
+    made.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")
+    made.add_argument("--suite", type=Path, default=root / "benchmarks" / "suite.yaml", metavar="FILE")
+    made.add_argument("--rounds", type=count, metavar="N", help="rounds of a block (default: the tier's)")
+    made.add_argument("--images", type=count, metavar="N", help="images timed in each round (default: the tier's)")
+    made.add_argument("--log", type=Path, metavar="FILE", help=f"JSON lines, gone on with (default: results/{kind}-MODEL.jsonl)")
+    made.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there too")
+    made.add_argument("--table", action="store_true", help="print the tables of the log, and measure nothing")
+    return made
+
+
+def timed_as_asked(options: argparse.Namespace) -> Subject:
+    """The model with the settings that the tier gives its case, but for the rounds and images that were asked for."""
+    subject = subject_of(options)
+    rounds, images = options.rounds or subject.settings.rounds, options.images or subject.settings.timed_images
+    return replace(subject, settings=replace(subject.settings, rounds=rounds, timed_images=images, batches=()))
+
+
+def log_of(options: argparse.Namespace, kind: str, root: Path) -> Path:
+    """The log that was named, or that of the model."""
+    log: Path = options.log or root / "results" / f"{kind}-{options.model}.jsonl"
+    return log
+
+
+def tell(line: str) -> None:
+    """Progress, beside the tables."""
+    print(line, file=sys.stderr, flush=True)

@@ -12,8 +12,9 @@ from vlmgate.models.blip_graph import attend, graphs
 from vlmgate.spec import Model
 
 
+@pytest.mark.parametrize("room", [0, 20, 33], ids=["growing", "just enough", "more than enough"])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_it_gives_the_logits_of_transformers(tiny_checkpoint: Path, tiny_model: Model, batch: int) -> None:
+def test_it_gives_the_logits_of_transformers(tiny_checkpoint: Path, tiny_model: Model, batch: int, room: int) -> None:
     loaded = load_reference(tiny_checkpoint, tiny_model)
     made, new = graphs(loaded), 20
     pixels = torch.randn((batch, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
@@ -22,7 +23,8 @@ def test_it_gives_the_logits_of_transformers(tiny_checkpoint: Path, tiny_model: 
         said = torch.cat([torch.full((batch, 1), made.start), theirs], 1)
         states = loaded.vision_model(pixels).last_hidden_state
         expected = loaded.text_decoder(said[:, :new], encoder_hidden_states=states, use_cache=False).logits
-        image, past = made.encoder(pixels), [torch.zeros(batch, *cache[:1], 0, cache[1]) for cache in made.caches]
+        made.step.fixed = bool(room)  # what stands behind the last token must not matter
+        image, past = made.encoder(pixels), [torch.full((batch, heads, room, size), 7.0) for heads, size in made.caches]
         for position in range(new):
             logits, *past = made.step(said[:, position : position + 1], torch.tensor([position]), *past, *image)
             torch.testing.assert_close(logits, expected[:, position], atol=1e-5, rtol=1e-4)

@@ -16,12 +16,12 @@ import torch
 
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
+from vlmgate.backends.openvino_runner import FILES, Runner, core, floats
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
-VERSION = 3
-FILES = ("encoder", "step")
+VERSION = 4
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
 
 
@@ -31,19 +31,11 @@ def missing(variant: Variant) -> str:
     needs = ("openvino", "nncf") if "encoder" in parameters else ("openvino",)
     if lacks := next((name for name in needs if find_spec(name) is None), ""):
         return f"needs {lacks}: pip install 'vlmgate[openvino]'"
-    return _without_bf16() if "bf16" in _floats(parameters).values() else ""
-
-
-def _floats(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Graph → type in which its float nodes compute, f32 or bf16."""
-    plain = str(parameters.get("precision", "f32"))
-    return {"encoder": plain, "step": str(parameters.get("step_precision", plain))}
+    return _without_bf16() if "bf16" in floats(parameters).values() else ""
 
 
 def _without_bf16() -> str:
-    import openvino
-
-    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "" if "BF16" in able else "needs a CPU with bfloat16 (avx512_bf16 or AMX); OpenVINO sees none"
 
 
@@ -56,7 +48,7 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says."""
     parameters = graph_parameters(variant)
     found = {}
-    for graph, kind in _floats(parameters).items():
+    for graph, kind in floats(parameters).items():
         plain = ("bf16", 2.0) if kind == "bf16" else ("fp32", 4.0)
         of = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}.get(str(parameters.get(graph)), plain)
         found[graph] = {"matrix": of, "conv": of, "activations": plain}
@@ -73,7 +65,7 @@ def stored(variant: Variant) -> dict[str, set[str]] | None:
     }
 
 
-def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
+def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], Runner]:
     """Convert both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
     import openvino
 
@@ -84,12 +76,9 @@ def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tup
     return weigh(constants(models)), Runner(models, graphs.card(), parameters)
 
 
-def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> "Runner":
+def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> Runner:
     """The runner of what `build` wrote."""
-    import openvino
-
-    core = openvino.Core()
-    return Runner([core.read_model(folder / f"{name}.xml") for name in FILES], card, graph_parameters(variant))
+    return Runner([core().read_model(folder / f"{name}.xml") for name in FILES], card, graph_parameters(variant))
 
 
 def convert(graphs: Graphs) -> list[Any]:
@@ -97,6 +86,7 @@ def convert(graphs: Graphs) -> list[Any]:
     import openvino
 
     past, image, present = graphs.names()
+    graphs.step.fixed = True
     with torch.no_grad():
         encoder = openvino.convert_model(graphs.encoder, example_input=torch.zeros(2, 3, graphs.side, graphs.side))
         step = openvino.convert_model(graphs.step, example_input=graphs.example())
@@ -162,7 +152,7 @@ def _of_activations(model: Any) -> list[str]:
     return [each.get_friendly_name() for each in products if each.input_value(1).get_node().get_type_name() != "Constant"]
 
 
-def spoken(runner: "Runner", pixels: np.ndarray, tokens: int) -> Iterator[list[np.ndarray]]:
+def spoken(runner: Runner, pixels: np.ndarray, tokens: int) -> Iterator[list[np.ndarray]]:
     """Inputs of the step for each of the first tokens of the caption (greedy, whether it has ended or not)."""
     runner.look(pixels)
     image = [given.data.copy() for given in runner.image()]
@@ -172,7 +162,7 @@ def spoken(runner: "Runner", pixels: np.ndarray, tokens: int) -> Iterator[list[n
         ids = runner.step(ids, position).argmax(-1)
 
 
-def executed(runner: "Runner") -> list[tuple[str, str, str]]:
+def executed(runner: Runner) -> list[tuple[str, str, str]]:
     """(graph, kind of node, kernel) of all that the last call ran, such as ``("step", "MatMul", "brgemm_avx512_f32")``."""
     found = []
     for graph, request in zip(FILES, (runner.encoder, runner.steps[1]), strict=True):
@@ -182,7 +172,7 @@ def executed(runner: "Runner") -> list[tuple[str, str, str]]:
     return found
 
 
-def low_precision_kernels(runner: "Runner") -> float:
+def low_precision_kernels(runner: Runner) -> float:
     """Share of the products with weight matrices that the last call ran in 8 bits or fewer, by their number.
 
     Both graphs are counted. INT8 matrices that are turned into floats before they are multiplied count as floats.
@@ -197,76 +187,3 @@ def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
         for node in model.get_ordered_ops():
             if node.get_type_name() == "Constant":
                 yield node.get_output_element_type(0).bitwidth, math.prod(node.get_output_shape(0))
-
-
-def _rows(tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
-    """Copies of these rows of each tensor."""
-    import openvino
-
-    return [openvino.Tensor(each.data[index]) for each in tensors]
-
-
-class Runner:
-    """Both graphs compiled for the CPU.
-
-    Two requests of the step take turns, so that the caches which one gave are what the other reads, without a copy.
-    """
-
-    def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
-        import openvino
-        from openvino import properties
-
-        settings = {
-            properties.inference_num_threads(): torch.get_num_threads(),
-            properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
-        }
-        core, kinds = openvino.Core(), _floats(parameters)
-        encoder, step = (
-            core.compile_model(model, "CPU", settings | {properties.hint.inference_precision(): kinds[graph]})
-            for graph, model in zip(FILES, models, strict=True)
-        )
-        self.encoder, self.steps = encoder.create_infer_request(), [step.create_infer_request() for _ in range(2)]
-        self.graphs = graphs
-
-    def look(self, pixels: np.ndarray) -> None:
-        """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
-        import openvino
-
-        self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        self._see(self.image())
-        empty = ((len(pixels), heads, 0, size) for heads, size in self.graphs["caches"])
-        self.past = [openvino.Tensor(np.zeros(shape, np.float32)) for shape in empty]
-
-    def image(self) -> list[Any]:
-        """Keys and values of the images that the encoder saw last, a row an image."""
-        return [self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))]
-
-    def _see(self, image: list[Any]) -> None:
-        """Let every step read these keys and values of the image."""
-        for request in self.steps:
-            for number, given in enumerate(image, 2 + len(image)):
-                request.set_input_tensor(number, given)
-
-    def spread(self, times: int) -> None:
-        """Go on with so many rows for each image, before the first step."""
-        image = self.image()
-        index = np.repeat(np.arange(image[0].shape[0]), times)
-        self._see(_rows(image, index))
-        self.past = _rows(self.past, index)
-
-    def reorder(self, index: np.ndarray) -> None:
-        """Let each row go on from the caches of the row whose number is in ``index``."""
-        if (index != np.arange(len(index))).any():
-            self.past = _rows(self.past, index)
-
-    def step(self, ids: np.ndarray, position: int) -> np.ndarray:
-        """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
-        request = self.steps[0]
-        for number, past in enumerate(self.past, 2):
-            request.set_input_tensor(number, past)
-        request.infer({0: ids[:, None], 1: np.array([position])}, share_outputs=True)
-        self.past = [request.get_output_tensor(number) for number in range(1, 1 + len(self.past))]
-        self.steps.reverse()
-        logits: np.ndarray = request.get_output_tensor(0).data.copy()
-        return logits

@@ -23,16 +23,19 @@ def merged(context: Tensor) -> Tensor:
     return context.transpose(1, 2).flatten(2)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, scale: float, seen: Tensor | None = None) -> Tensor:
     """Attention of one token (query: B × heads × size × 1), spelled out, with the key on the left so that nobody has to turn it.
 
     As one operator, OpenVINO 2026.4 on AVX-512 gives wrong results once key and value come from an input and are 16 long.
+    ``seen`` (n, bool) says which keys count; without it all do.
 
     Returns:
         B × heads × 1 × size.
     """
-    weights = ((key @ query) * scale).squeeze(-1).unsqueeze(-2).softmax(-1)
-    context: Tensor = weights @ value
+    weights = ((key @ query) * scale).squeeze(-1).unsqueeze(-2)
+    if seen is not None:
+        weights = torch.where(seen, weights, torch.finfo(weights.dtype).min)
+    context: Tensor = weights.softmax(-1) @ value
     return context
 
 
@@ -73,11 +76,14 @@ class Encoder(nn.Module):
 class Step(nn.Module):
     """One token: ids (B × 1), its position (1), then per layer past key and value, then per layer the image's key and value.
 
-    Gives the logits (B × vocabulary) and, per layer, key and value (B × heads × length + 1 × size).
+    Gives the logits (B × vocabulary) and, per layer, key and value (B × heads × length + 1 × size). Where ``fixed`` is set,
+    caches have room for tokens that are still to come and keep their length: the token's key and value go to its position, and
+    what lies behind it is not looked at.
     """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
+        self.fixed = False
         self.embeddings = model.text_decoder.bert.embeddings
         self.layers = model.text_decoder.bert.encoder.layer
         self.head = model.text_decoder.cls
@@ -87,15 +93,22 @@ class Step(nn.Module):
         words = self.embeddings.word_embeddings(ids) + self.embeddings.position_embeddings(position)
         states = self.embeddings.LayerNorm(words)
         past, image = held[: len(held) // 2], held[len(held) // 2 :]
+        here, seen = None, None
+        if self.fixed:
+            slots = torch.arange(past[0].shape[2])
+            here, seen = (slots == position)[:, None], slots <= position
         present: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             own, other = layer.attention.self, layer.crossattention.self
             size, count, width = own.attention_head_size, own.num_attention_heads, own.all_head_size
             # One token: a view turns rows into heads, and every length but that of the caches is known when it is exported.
-            query, new_key, new_value = self.projections[number](states).view(-1, 3 * count, size, 1).split(count, 1)
-            key = torch.cat([past[2 * number], new_key.view(-1, count, 1, size)], 2)
-            value = torch.cat([past[2 * number + 1], new_value.view(-1, count, 1, size)], 2)
-            context = attend(query, key, value, size**-0.5)
+            query, *new = self.projections[number](states).view(-1, 3 * count, size, 1).split(count, 1)
+            new, old = [each.view(-1, count, 1, size) for each in new], past[2 * number : 2 * number + 2]
+            if here is not None:
+                key, value = (torch.where(here, *each) for each in zip(new, old, strict=True))
+            else:
+                key, value = (torch.cat(each, 2) for each in zip(old, new, strict=True))
+            context = attend(query, key, value, size**-0.5, seen)
             states = layer.attention.output(context.view(-1, 1, width), states)
             query = other.query(states).view(-1, other.num_attention_heads, other.attention_head_size, 1)
             context = attend(query, image[2 * number], image[2 * number + 1], other.attention_head_size**-0.5)

@@ -10,7 +10,8 @@ import torch
 class Graphs:
     """Encoder: pixels → what each decoder layer needs of the image. Step: id, position, caches, image → logits, caches.
 
-    They are made of the model's own modules; one that takes the place of several has their ids as ``joins``.
+    They are made of the model's own modules; one that takes the place of several has their ids as ``joins``. With ``step.fixed``
+    set, caches come with room for later tokens and keep their length, for runtimes that plan anew whenever a length changes.
     """
 
     encoder: Any  # (pixels B × 3 × side × side) → image tensors, two a layer

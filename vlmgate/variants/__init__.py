@@ -46,7 +46,17 @@ def _torchao(scheme: str, **changes: Any) -> Step:
     return Step("torchao", {"parts": ALL_PARTS, "scheme": scheme, "tied": True, "group_size": 64, **changes})
 
 
-OPENVINO_INT8 = Step("graph", {"precision": "f32", "encoder": "static-int8", "step": "static-int8", "images": 16, "tokens": 8})
+OPENVINO_INT8 = Step(
+    "graph",
+    {
+        "precision": "f32",
+        "encoder": "static-int8",
+        "step": "static-int8",
+        "images": 16,
+        "tokens": 8,
+        "step_isa": "AVX512_CORE_BF16",
+    },
+)
 COMPILED = Step("compiled", {"backend": "inductor", "dynamic": True})
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
 THIRTY = _prune("neurons", amount=0.3, multiple=8)

@@ -1,0 +1,100 @@
+"""The two graphs in OpenVINO: caches that keep their length, and a step kept from AMX beside an encoder that has it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exported import pictures, same_as_transformers
+
+from vlmgate.artefacts import build_artefact, cannot_run, load_artefact
+from vlmgate.backends import openvino_runner
+from vlmgate.backends.openvino import executed
+from vlmgate.backends.openvino_runner import FILES, ISA, kept_to
+from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.variants import VARIANTS
+
+FP32, INT8 = Variant("fp32-openvino", backend="openvino"), VARIANTS["openvino-int8"]
+pytestmark = pytest.mark.skipif(bool(cannot_run(INT8)), reason=cannot_run(INT8))
+AMX = bool(torch.cpu.get_capabilities().get("amx_tile"))
+LEVEL = "AVX512_CORE_BF16"
+found = kept_to.__wrapped__  # without what it remembers
+
+
+@pytest.fixture(scope="module")
+def artefact(tiny_checkpoint: Path, tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny INT8 artefact."""
+    folder = tmp_path_factory.mktemp("int8") / "a"
+    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3}) for step in INT8.steps)
+    build_artefact(tiny_model, replace(INT8, steps=steps), tiny_checkpoint, folder)
+    return folder
+
+
+def test_caches_that_are_full_get_more_room(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_artefact(tiny_model, FP32, tiny_checkpoint, tmp_path / "a")
+    monkeypatch.setattr(openvino_runner, "ROOM", 3)
+    same_as_transformers(load_artefact(tmp_path / "a"), tiny_checkpoint, tiny_model)
+
+
+def test_caches_keep_their_length_from_token_to_token(artefact: Path) -> None:
+    runner = load_artefact(artefact).model
+    runner.look(np.zeros((1, 3, runner.graphs["side"], runner.graphs["side"]), np.float32))
+    for position in range(openvino_runner.ROOM + 1):
+        runner.step(np.array([runner.graphs["start"]]), position)
+        room = openvino_runner.ROOM * (1 if position < openvino_runner.ROOM else 2)
+        assert {past.shape[2] for past in runner.past} == {room}
+
+
+@pytest.mark.skipif(not AMX, reason="a processor without AMX has nothing to be kept from")
+def test_the_step_is_kept_from_amx_and_the_encoder_is_not(artefact: Path) -> None:
+    captioner = load_artefact(artefact)
+    captioner.caption(pictures(1))
+    amx = {graph: {"amx" in kernel for where, kind, kernel in executed(captioner.model) if where == graph} for graph in FILES}
+    assert amx == {"encoder": {True, False}, "step": {False}}
+    assert ISA not in os.environ
+
+
+@pytest.mark.skipif(AMX, reason="this processor has AMX")
+def test_without_amx_there_is_one_device() -> None:
+    assert found(LEVEL) == "CPU"
+
+
+def test_where_the_process_is_kept_from_amx_there_is_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ISA, LEVEL)
+    assert found(LEVEL) == "CPU"
+    assert os.environ[ISA] == LEVEL
+
+
+def test_a_process_that_had_both_devices_ends_in_peace(artefact: Path) -> None:
+    """Tensors of one plugin are held by requests of the other; whichever is unloaded first, nobody may fall over it."""
+    code = (
+        "import sys; from vlmgate.artefacts import load_artefact; from pathlib import Path; from exported import pictures\n"
+        "captioner = load_artefact(Path(sys.argv[1])); print(captioner.caption(pictures(1)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    done = subprocess.run([sys.executable, "-c", code, str(artefact)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[")
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy", full)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": True})
+    with pytest.raises(VlmgateError, match="No space left on device; make room there, set TMPDIR"):
+        found(LEVEL)
+    assert ISA not in os.environ
+
+
+def test_an_unknown_instruction_set_is_refused() -> None:
+    with pytest.raises(VlmgateError, match="step_isa is 'AVX512'; known are AVX2, "):
+        found("AVX512")

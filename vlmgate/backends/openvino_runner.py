@@ -1,0 +1,161 @@
+"""Two graphs in OpenVINO: the devices they are compiled for, and their calls.
+
+Sources: https://docs.openvino.ai/2026/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
+and, for the instruction sets, https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+"""
+
+import ctypes
+import functools
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from vlmgate.spec import VlmgateError
+
+FILES = ("encoder", "step")
+PLUGIN = "libopenvino_intel_cpu_plugin.so"
+ISA = "ONEDNN_MAX_CPU_ISA"
+ISAS = ("AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16")  # values of it below AMX
+ROOM = 32  # tokens that caches have room for at first
+
+
+def floats(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Graph → type in which its float nodes compute, f32 or bf16."""
+    plain = str(parameters.get("precision", "f32"))
+    return {"encoder": plain, "step": str(parameters.get("step_precision", plain))}
+
+
+@functools.cache
+def core() -> Any:
+    """OpenVINO's core, one for the process."""
+    import openvino
+
+    return openvino.Core()
+
+
+@functools.cache
+def kept_to(isa: str) -> str:
+    """Name of a device that is the CPU with no more than this instruction set, one of ``ISAS``.
+
+    oneDNN reads ``ONEDNN_MAX_CPU_ISA`` once, and OpenVINO's CPU plugin has oneDNN inside. So the device is the plugin loaded a
+    second time, from a copy of its file. Where the variable is set, or the processor has no AMX, it is the CPU itself. Neither
+    plugin is ever unloaded: requests of one hold tensors of the other, whose end would call code that is gone.
+
+    Raises:
+        VlmgateError: an unknown instruction set, or the file cannot be copied.
+    """
+    import openvino
+
+    if isa not in ISAS:
+        raise VlmgateError(f"step_isa is {isa!r}; known are {', '.join(ISAS)}")
+    if ISA in os.environ or not torch.cpu.get_capabilities().get("amx_tile"):
+        return "CPU"
+    plugin = Path(openvino.__file__).parent / "libs" / PLUGIN
+    core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")  # makes its oneDNN read the variable, while it is not set
+    name = f"CPU_{isa}"
+    try:
+        with TemporaryDirectory() as folder:
+            copy = shutil.copy(plugin, folder)
+            for each in (plugin, copy):
+                ctypes.CDLL(str(each))
+            os.environ[ISA] = isa
+            core().register_plugin(str(copy), name)
+            core().get_property(name, "OPTIMIZATION_CAPABILITIES")
+    except OSError as error:
+        raise VlmgateError(
+            f"{plugin} ({plugin.stat().st_size / 1e6:.0f} MB) could not be copied to the folder for temporary files: {error}; "
+            f"make room there, set TMPDIR to another folder, or set {ISA}={isa} for the whole process"
+        ) from error
+    finally:
+        os.environ.pop(ISA, None)
+    return name
+
+
+def _rows(tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
+    """Copies of these rows of each tensor."""
+    import openvino
+
+    return [openvino.Tensor(each.data[index]) for each in tensors]
+
+
+def _twice(past: Any) -> Any:
+    """The cache (B × heads × n × size) with room for 2n tokens."""
+    import openvino
+
+    return openvino.Tensor(np.concatenate([past.data, np.zeros_like(past.data)], 2))
+
+
+class Runner:
+    """Both graphs compiled for the CPU.
+
+    Two requests of the step take turns, so that the caches which one gave are what the other reads, without a copy. Caches have
+    room for ``ROOM`` tokens and twice as many when it is full: with another length at each token, OpenVINO would plan every
+    node of the step anew each time.
+    """
+
+    def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        from openvino import properties
+
+        settings = {
+            properties.inference_num_threads(): torch.get_num_threads(),
+            properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
+        }
+        kinds = floats(parameters)
+        devices = {"encoder": "CPU", "step": kept_to(str(parameters["step_isa"])) if "step_isa" in parameters else "CPU"}
+        encoder, step = (
+            core().compile_model(model, devices[graph], settings | {properties.hint.inference_precision(): kinds[graph]})
+            for graph, model in zip(FILES, models, strict=True)
+        )
+        self.encoder, self.steps = encoder.create_infer_request(), [step.create_infer_request() for _ in range(2)]
+        self.graphs = graphs
+
+    def look(self, pixels: np.ndarray) -> None:
+        """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
+        import openvino
+
+        self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
+        self._see(self.image())
+        empty = ((len(pixels), heads, ROOM, size) for heads, size in self.graphs["caches"])
+        self.past = [openvino.Tensor(np.zeros(shape, np.float32)) for shape in empty]
+
+    def image(self) -> list[Any]:
+        """Keys and values of the images that the encoder saw last, a row an image."""
+        return [self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))]
+
+    def _see(self, image: list[Any]) -> None:
+        """Let every step read these keys and values of the image."""
+        for request in self.steps:
+            for number, given in enumerate(image, 2 + len(image)):
+                request.set_input_tensor(number, given)
+
+    def spread(self, times: int) -> None:
+        """Go on with so many rows for each image, before the first step."""
+        image = self.image()
+        index = np.repeat(np.arange(image[0].shape[0]), times)
+        self._see(_rows(image, index))
+        self.past = _rows(self.past, index)
+
+    def reorder(self, index: np.ndarray) -> None:
+        """Let each row go on from the caches of the row whose number is in ``index``."""
+        if (index != np.arange(len(index))).any():
+            self.past = _rows(self.past, index)
+
+    def step(self, ids: np.ndarray, position: int) -> np.ndarray:
+        """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
+        request, room = self.steps[0], self.past[0].shape[2]
+        if position == room:
+            self.past = [_twice(past) for past in self.past]
+        for number, past in enumerate(self.past, 2):
+            request.set_input_tensor(number, past)
+        request.infer({0: ids[:, None], 1: np.array([position])}, share_outputs=True)
+        self.past = [request.get_output_tensor(number) for number in range(1, 1 + len(self.past))]
+        self.steps.reverse()
+        logits: np.ndarray = request.get_output_tensor(0).data.copy()
+        return logits

@@ -55,12 +55,19 @@ def main(read_fd: int, write_fd: int) -> int:
 
 
 def said(error: Exception, job: Message) -> str:
-    """The error's words; where memory ran out under a limit, with what to do."""
+    """The error's words; where memory ran out on a GPU, or in this process under a limit, with what to do."""
     limit, words = job.get("memory_limit"), str(error)
+    if _of_a_gpu(error):
+        return f"{words}; the GPU's own memory is full: use a smaller batch or variant, or end what else runs on that GPU"
     if not limit or not (isinstance(error, MemoryError) or "allocate" in words):
         return words
     advice = f"the worker may use {limit / 1e6:.0f} MB (--memory-limit): allow more, or use a smaller batch or variant"
     return f"{words or 'out of memory'}; {advice}"
+
+
+def _of_a_gpu(error: Exception) -> bool:
+    """Whether the memory of a GPU ran out: torch has an exception for that, and none for the memory of this process."""
+    return type(error).__name__ == "OutOfMemoryError" or "CUDA error: out of memory" in str(error)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Packed INT8 modules as plain tensors: bit for bit there and back, tied weights once, and names that end at a dot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -200,3 +201,43 @@ def test_a_form_of_another_library_comes_back_and_is_counted(net: Net, monkeypat
 def test_what_only_counts_as_shapes_is_stored_under_its_names() -> None:
     model = nn.Sequential(Stored(int4=torch.empty(3, 2, dtype=torch.uint8, device="meta"), scale=torch.empty(3, device="meta")))
     assert {name: value.nbytes for name, value in packed.unique_tensors(model).items()} == {"0.int4": 6, "0.scale": 12}
+
+
+class Asked(dict[str, torch.Tensor]):
+    """Tensors that count how many names were read from them in passing over all."""
+
+    names = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for name in super().__iter__():
+            self.names += 1
+            yield name
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+
+@pytest.mark.parametrize("depth", [2, 40])
+def test_names_are_passed_over_once_and_not_for_each_packed_matrix(depth: int) -> None:
+    """Large models have thousands; and 'deep.1' is no part of 'deep.10'."""
+    torch.manual_seed(0)
+    net, other = (nn.ModuleDict({"deep": nn.Sequential(*(nn.Linear(4, 4) for _ in range(depth)), nn.LayerNorm(4))}) for _ in "12")
+    quantize(net, ["deep"], per_channel=False, embeddings=False)
+    tensors, layout = tensors_of(net)
+    asked, count = Asked(tensors), len(tensors)
+    assert restore(other, asked, layout) == [] and len(layout) == depth
+    assert asked.names == count
+    x = torch.randn(3, 4)
+    with torch.inference_mode():
+        assert torch.equal(net["deep"](x), other["deep"](x))
+
+
+def test_a_form_that_lacks_a_method_cannot_be_made() -> None:
+    class Uncounted(Packed):
+        def plain(self) -> tuple[str, dict[str, torch.Tensor]]:
+            return "uncounted", {}
+
+    with pytest.raises(TypeError, match=r"abstract method '?count"):
+        Uncounted()  # type: ignore[abstract]
+    with pytest.raises(TypeError, match=r"abstract methods '?count'?, '?plain"):
+        Packed()  # type: ignore[abstract]

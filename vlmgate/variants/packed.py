@@ -1,6 +1,8 @@
 """Packed modules, torch's own and other libraries', as plain tensors and back: artefacts are safetensors, never a pickle."""
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -18,16 +20,16 @@ MAKERS: dict[str, str] = {  # first word of a layout → module whose ``make(lay
 }
 
 
-class Packed(nn.Module):
+class Packed(nn.Module, ABC):
     """Takes the place of a Linear layer with weights of 8 bits or fewer, in the form that a library other than torch has."""
 
+    @abstractmethod
     def plain(self) -> tuple[str, dict[str, Tensor]]:
         """(layout, tensors): all that must be stored. The layout's first word is a key of MAKERS; a bias is called ``bias``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self) -> tuple[int, int]:
         """(zeros, all) over its weights, the bias left out; two weights of 4 bits in a byte are two."""
-        raise NotImplementedError
 
 
 PACKED = (PackedLinear, PackedEmbedding, Packed)
@@ -132,8 +134,7 @@ def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     tensors: dict[str, Tensor] = {}
     seen: set[int] = set()
     for name, value in model.state_dict(keep_vars=True).items():
-        inside = any(name.startswith(module + ".") for module in packed)
-        if isinstance(value, Tensor) and not inside and id(value) not in seen:
+        if isinstance(value, Tensor) and not _inside(name, packed) and id(value) not in seen:
             seen.add(id(value))
             tensors[name] = value.detach().contiguous()
     layout = {}
@@ -147,8 +148,10 @@ def tensors_of(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
 def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str], engine: str = "") -> list[str]:
     """Fill an uninitialised ``model`` in place from what `tensors_of` gave, packed for ``engine``; returns the (tied) names still
     empty. What is packed is taken out of ``tensors``, so that no more than one matrix is held twice."""
-    inside = tuple(f"{name}." for name in layout)
-    dense = {name: value for name, value in tensors.items() if not name.startswith(inside or " ")}
+    of: defaultdict[str, list[str]] = defaultdict(list)  # packed module, or "" → names of its tensors
+    for name in tensors:
+        of[_inside(name, layout)].append(name)
+    dense = {name: tensors[name] for name in of[""]}
     missing = model.load_state_dict(dense, strict=False, assign=True).missing_keys
     for name, kind in sorted(layout.items(), key=lambda entry: not entry[1].startswith(ROWS)):  # before their heads are packed
         parent, _, child = name.rpartition(".")
@@ -157,13 +160,18 @@ def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]
             head = kind.removeprefix(ROWS)
             setattr(owner, child, RowsOf(head, tensors[f"{head}.int8"], tensors[f"{head}.scale"]))
             continue
-        inner = [key for key in tensors if key.startswith(f"{name}.")]
-        parts = {key.removeprefix(f"{name}."): tensors.pop(key) for key in inner}
+        parts = {key.removeprefix(f"{name}."): tensors.pop(key) for key in of[name]}
         library = MAKERS.get(kind.partition(" ")[0])
         with packing(engine):
             make = import_module(library).make if library else _pack
             setattr(owner, child, make(kind, parts, owner.get_submodule(child)))
-    return [name for name in missing if not name.startswith(inside or " ")]
+    return [name for name in missing if not _inside(name, layout)]
+
+
+def _inside(name: str, modules: Container[str]) -> str:
+    """Which of ``modules`` a tensor lies in, the outermost; an empty string where it lies in none."""
+    above = (name[:at] for at, sign in enumerate(name) if sign == ".")
+    return next((each for each in above if each in modules), "")
 
 
 def low_precision_weights(model: nn.Module) -> int:
@@ -173,8 +181,7 @@ def low_precision_weights(model: nn.Module) -> int:
 
 def all_weights(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]) -> int:
     """How many weights (biases and norms too) the ``tensors`` stand for: scales are none, half a byte of 4 bits is one."""
-    inside = tuple(f"{name}." for name in layout) or " "
-    plain = (value.numel() for name, value in tensors.items() if not name.startswith(inside) or name.endswith(".bias"))
+    plain = (value.numel() for name, value in tensors.items() if not _inside(name, layout) or name.endswith(".bias"))
     return sum(plain) + low_precision_weights(model)
 
 

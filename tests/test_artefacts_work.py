@@ -1,5 +1,6 @@
 """Operations and bytes of a tiny model by hand, and what each kind of recipe makes of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,24 @@ def test_int8_takes_the_matrices_and_leaves_attention_and_patches(config: Any) -
     assert encoder["operations"]["int8"] == 2 * SEEN * (vision_matrices() + LAYERS * 2 * WIDTH**2)
     assert step["operations"]["int8"] == pytest.approx(2 * (step_matrices(config) - config.text_config.vocab_size * WIDTH))
     assert set(phases(config, VARIANTS["bnb-nf4"])[1]["operations"]) == {"fp32"}  # 4 bits become floats again
-    encoder, step = phases(config, INT4)  # a kernel of its own, which multiplies in bfloat16; the head counts with it
-    attention = LAYERS * 2 * 2 * SEEN**2 * WIDTH  # counted in the narrowest float of its phase
-    assert encoder["operations"]["bf16"] == 2 * SEEN * (vision_matrices() + LAYERS * 2 * WIDTH**2) + attention
-    assert set(step["operations"]) == {"bf16"}
     encoder, _ = phases(config, VARIANTS["openvino-int8"])  # which quantizes the patches too
     assert encoder["operations"]["fp32"] == LAYERS * 2 * 2 * SEEN**2 * WIDTH
     mixed, step = phases(config, VARIANTS["openvino-int8-bf16"])
     assert mixed["operations"] == {"int8": encoder["operations"]["int8"], "bf16": encoder["operations"]["fp32"]}
     assert set(step["operations"]) == {"int8", "fp32"}
+
+
+def test_int4_multiplies_in_bfloat16_and_its_head_as_it_is(config: Any) -> None:
+    encoder, step = phases(config, INT4)
+    attention = LAYERS * 2 * 2 * SEEN**2 * WIDTH  # counted in the narrowest float of its phase
+    assert encoder["operations"]["bf16"] == 2 * SEEN * (vision_matrices() + LAYERS * 2 * WIDTH**2) + attention
+    head = config.text_config.vocab_size * WIDTH  # shares its matrix with the embedding, which INT4 puts in INT8
+    held = sum(range(1, TOKENS + 1)) / TOKENS
+    attention = LAYERS * 2 * 2 * (held + SEEN) * WIDTH
+    rest = pytest.approx(2 * (step_matrices(config) - head) + attention)
+    assert step["operations"] == {"int8": pytest.approx(2 * head), "bf16": rest}
+    untied = replace(INT4, steps=(Step("torchao", {**INT4.steps[0].parameters, "tied": False}),))  # which leaves it alone
+    assert phases(config, untied)[1]["operations"] == {"fp32": pytest.approx(2 * head), "bf16": rest}
 
 
 def test_parts_in_other_types(config: Any) -> None:

@@ -131,8 +131,8 @@ def of_recipe(config: Any, model: nn.Module, variant: Variant, parts: Parts) -> 
         module = recipe(step.recipe)
         kernels = getattr(module, "LOW_PRECISION_KERNELS", False)
         if kernels(step.parameters) if callable(kernels) else kernels:
-            kind = module.multiplies(step.parameters) if hasattr(module, "multiplies") else INT8
-            promised |= dict.fromkeys(before - set(_weighted_names(after)), kind)
+            kind = getattr(module, "multiplies", lambda _: INT8)
+            promised |= {name: kind(after.get_submodule(name)) for name in before - set(_weighted_names(after))}
     activations = TYPES[DTYPES[variant.dtype]]
     table: dict[str, tuple[str, int, int]] = {}
     for name in _weighted_names(model):

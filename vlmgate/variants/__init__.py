@@ -195,5 +195,5 @@ def recipe(name: str) -> Any:
     """The module of a recipe: ``missing(parameters) -> str``, ``apply(model, prefixes, parameters)``; optionally
     ``attach(captioner, parameters)``, ``shapes(model, prefixes, parameters)``, ``versions()`` of the libraries it packs with,
     ``SHRINKS`` (it takes parameters out), ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters) and
-    ``multiplies(parameters)`` (the type in which they multiply, where it is not INT8)."""
+    ``multiplies(layer)`` (the type in which a layer that the step left on shapes is multiplied, where not all are INT8)."""
     return import_module(RECIPES[name])

@@ -43,10 +43,10 @@ def LOW_PRECISION_KERNELS(parameters: Mapping[str, Any]) -> bool:  # noqa: N802 
     return bool(parameters["scheme"] != INT8)
 
 
-def multiplies(parameters: Mapping[str, Any]) -> str:
-    """The type in which a kernel of its own multiplies: torch's INT4 kernel turns weights into bfloat16 in registers.
-    The tied head, which INT4 puts in INT8, is counted with it."""
-    return "bf16" if parameters["scheme"] == INT4 else "int8"
+def multiplies(layer: Any) -> str:
+    """The type in which the kernel of a layer that `shapes` left multiplies: torch's INT4 kernel turns weights into bfloat16 in
+    registers. The tied head, which INT4 puts in INT8, is multiplied as that."""
+    return "bf16" if hasattr(layer, "int4") else "int8"
 
 
 def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:

@@ -13,12 +13,15 @@ from transformers import GitConfig, GitForCausalLM
 
 from vlmgate.artefacts import (
     CARD,
+    artefact_key,
+    build,
     build_artefact,
     cannot_run,
     load,
     load_artefact,
     load_reference,
 )
+from vlmgate.artefacts.load import read_card
 from vlmgate.spec import Model, VlmgateError
 from vlmgate.variants import VARIANTS
 from vlmgate.variants.packed import restore
@@ -48,9 +51,14 @@ def copied(tiny_checkpoint: Path, tmp_path: Path) -> Path:
         (None, ["is not an artefact", CARD, "clearing the cache"]),
         (b'{"version": ', ["is not an artefact", CARD]),
         (b"\xff\xfe", ["is not an artefact", CARD]),
-        (b'{"version": 999, "exact": {}}', ["has artefact version 999", "this vlmgate reads 3", "clear the cache"]),
-        (b"{}", ["has artefact version None"]),
+        (b'{"version": 999, "exact": {}}', ["has artefact version 999", "this vlmgate reads 3: update vlmgate"]),
+        (b"{}", ["has artefact version None", "make it again (vlmgate export MODEL VARIANT DIR), or clear the cache"]),
         (b"[]", ["has artefact version None"]),
+        (
+            b'{"version": 2, "model": "tiny", "variant": {"name": "int9"}}',
+            ["has artefact version 2; this vlmgate reads 3: make it again (vlmgate export tiny int9 DIR)"],
+        ),
+        (b'{"version": 2, "made_by": "python remake.py"}', ["make it again (python remake.py)"]),
     ],
 )
 def test_a_folder_that_is_no_artefact_of_ours_is_refused(
@@ -69,6 +77,26 @@ def test_a_folder_that_is_no_artefact_of_ours_is_refused(
             call()
         assert str(caught.value).startswith(str(folder))
         assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_what_is_shipped_is_read_when_artefacts_are_made_otherwise(
+    built: dict[str, Any], tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export is never made again, so a new version must not shut it out; one in the cache has another key and is."""
+    before = artefact_key(tiny_model, VARIANTS["fp32"], tiny_checkpoint)
+    for module in (build, load):
+        monkeypatch.setattr(module, "ARTEFACT_VERSION", 4)
+    assert artefact_key(tiny_model, VARIANTS["fp32"], tiny_checkpoint) != before
+    assert load_artefact(built["fp32"][0]).model is not None
+    assert read_card(ROOT / "fixtures" / "models" / "scene-blip-int4-qat")["version"] == 3
+    monkeypatch.setattr(load, "OLDEST_READABLE", 4)
+    words = r"has artefact version 3; this vlmgate reads 4: make it again \(python fixtures/models/qat_scene_blip.py\)"
+    with pytest.raises(VlmgateError, match=words):
+        read_card(ROOT / "fixtures" / "models" / "scene-blip-int4-qat")
+    monkeypatch.setattr(load, "OLDEST_READABLE", 2)
+    (tmp_path / CARD).write_text('{"version": 1}')
+    with pytest.raises(VlmgateError, match="has artefact version 1; this vlmgate reads 2 to 4"):
+        read_card(tmp_path)
 
 
 def test_half_precision_checkpoints_are_loaded_in_float32(copied: Path, tiny_model: Model) -> None:

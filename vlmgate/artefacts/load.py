@@ -21,12 +21,13 @@ from vlmgate.models import family
 from vlmgate.models.decoding import check_decoding
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import recipe
-from vlmgate.variants.artefact import CARD
+from vlmgate.variants.artefact import CARD, MADE_BY
 from vlmgate.variants.cast import DTYPES
 from vlmgate.variants.packed import restore
 from vlmgate.variants.shapes import differences, reshape
 
-ARTEFACT_VERSION = 3
+ARTEFACT_VERSION = 3  # raised with what an artefact holds; one in the cache is then made again
+OLDEST_READABLE = 3  # of an export or a fixture, which are never made again: raise it only when the reader for older ones goes
 
 
 def load_reference(checkpoint: Path, model: Model) -> Any:
@@ -99,15 +100,31 @@ def shapes_of(loaded: Any) -> dict[str, Any]:
 
 
 def read_card(folder: Path) -> Mapping[str, Any]:
-    """The card of an artefact; VlmgateError where there is none of this version."""
+    """The card of an artefact; VlmgateError where there is none, or none of a version that can be read here."""
     try:
         card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise VlmgateError(f"{folder} is not an artefact ({CARD}: {error}); make it again by clearing the cache") from error
     version = card.get("version") if isinstance(card, dict) else None
-    if version != ARTEFACT_VERSION:
-        raise VlmgateError(f"{folder} has artefact version {version!r}; this vlmgate reads {ARTEFACT_VERSION}: clear the cache")
+    if version not in range(OLDEST_READABLE, ARTEFACT_VERSION + 1):
+        raise VlmgateError(f"{folder} has artefact version {version!r}; {_readable()}: {_again(card, version)}")
     return card
+
+
+def _readable() -> str:
+    oldest = f"{OLDEST_READABLE} to " if OLDEST_READABLE < ARTEFACT_VERSION else ""
+    return f"this vlmgate reads {oldest}{ARTEFACT_VERSION}"
+
+
+def _again(card: Any, version: Any) -> str:
+    """What to do about an artefact that cannot be read."""
+    if isinstance(version, int) and version > ARTEFACT_VERSION:
+        return "update vlmgate"
+    known: dict[str, Any] = card if isinstance(card, dict) else {}
+    variant = known.get("variant")
+    name = variant.get("name") if isinstance(variant, dict) else None
+    command = known.get(MADE_BY) or f"vlmgate export {known.get('model') or 'MODEL'} {name or 'VARIANT'} DIR"
+    return f"make it again ({command}), or clear the cache if it lies there"
 
 
 def variant_of(card: Mapping[str, Any]) -> Variant:

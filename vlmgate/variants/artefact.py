@@ -15,6 +15,7 @@ from vlmgate.spec import Step, Variant, VlmgateError
 from vlmgate.variants import RECIPES, recipe
 
 CARD = "vlmgate.json"
+MADE_BY = "made_by"  # key of a card: the command that makes the artefact again, where that is not vlmgate export
 README = "README.md"
 RECIPE = "artefact"
 BROKEN = "broken: "  # begins what is said of an artefact that is missing or damaged

@@ -26,6 +26,7 @@ from vlmgate.spec.names import known, suggested
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
 from vlmgate.variants.artefact import CARD
+from vlmgate.variants.torchao_log import without_torchaos_notices
 
 DEFAULT_SUITE = Path("benchmarks") / "suite.yaml"
 
@@ -79,11 +80,12 @@ def prepare(
 
 def load(folder: str | Path, *, plugins: Sequence[str] = (), threads: int = 2) -> Artefact:
     """What `vlmgate export` or `Artefact.save` wrote; ``plugins`` are the files or modules that its recipe needs, if any."""
-    from vlmgate.artefacts import load_artefact
-    from vlmgate.worker.common import register
+    with without_torchaos_notices():
+        from vlmgate.artefacts import load_artefact
+        from vlmgate.worker.common import register
 
-    register({"plugins": list(plugins)})
-    return Artefact(Path(folder), load_artefact(Path(folder)), threads)
+        register({"plugins": list(plugins)})
+        return Artefact(Path(folder), load_artefact(Path(folder)), threads)
 
 
 def run(

@@ -14,7 +14,7 @@ from hub import COMMIT, REPOSITORY, serving
 from safetensors.torch import load_file, save_file
 
 from vlmgate.models import MODELS, blip
-from vlmgate.models.source import check_checkpoint, checkpoint_folder, fingerprint, weight_files, with_source
+from vlmgate.models.source import check_checkpoint, checkpoint_folder, fingerprint, own_folders, weight_files, with_source
 from vlmgate.spec import Model, Source, VlmgateError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +58,15 @@ def test_the_hub_takes_the_place_of_random_weights_and_fixtures_stay() -> None:
     assert with_source(MODELS["scene-blip"], "hub", None) == MODELS["scene-blip"]
     assert with_source(MODELS["blip-base"], None, None) == MODELS["blip-base"]
     assert with_source(MODELS["blip-base"], "random", None) == MODELS["blip-base"]
+
+
+def test_folders_are_given_by_name() -> None:
+    assert own_folders([], MODELS) == {}
+    assert own_folders(["blip-base=a=b", "scene-blip=c"], MODELS) == {"blip-base": "a=b", "scene-blip": "c"}
+    with pytest.raises(VlmgateError, match=r"^--model-path blip-base: expected NAME=DIR with NAME one of scene-blip, "):
+        own_folders(["scene-blip=c", "blip-base"], MODELS)
+    with pytest.raises(VlmgateError, match=r"^--model-path: unknown model 'blip-bse'; did you mean blip-base"):
+        own_folders(["blip-bse=a"], MODELS)
 
 
 def test_a_fixture_lies_below_the_root(tiny_checkpoint: Path, tmp_path: Path) -> None:

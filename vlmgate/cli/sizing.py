@@ -47,7 +47,7 @@ def where(model: Model, root: Path) -> dict[str, Any]:
             return shared | {"location": "", "folder": str(root / "fixtures" / "models" / model.location)}
         case Source.LOCAL:
             return shared | {"location": "", "folder": model.location}
-    raise VlmgateError(f"{model.name} comes from the hub; fetch its config.json and name the folder with --config DIR")
+    raise VlmgateError(f"{model.name} comes from the hub; fetch its config.json and name its folder with --model-path")
 
 
 def _row(name: str, found: list[Any], whole: float) -> list[str]:

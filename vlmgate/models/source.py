@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 
 from vlmgate.models import family
 from vlmgate.spec import Model, Source, VlmgateError
+from vlmgate.spec.names import unknown
 
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
@@ -33,6 +35,23 @@ def with_source(model: Model, source: str | None, path: str | None) -> Model:
     if source == Source.HUB and model.source is Source.RANDOM:
         return replace(model, source=Source.HUB)
     return model
+
+
+def own_folders(words: Iterable[str], models: Mapping[str, Model]) -> dict[str, str]:
+    """Model → folder of its weights, from the words ``NAME=DIR`` of ``--model-path``.
+
+    Raises:
+        VlmgateError: a word has no ``=``, or its name is none of ``models``.
+    """
+    found = dict[str, str]()
+    for word in words:
+        name, sign, folder = word.partition("=")
+        if not sign:
+            raise VlmgateError(f"--model-path {word}: expected NAME=DIR with NAME one of {', '.join(models)}")
+        if name not in models:
+            raise VlmgateError(f"--model-path: {unknown('model', name, models)}")
+        found[name] = folder
+    return found
 
 
 def checkpoint_folder(model: Model, root: Path, cache: Path) -> Path:

@@ -12,13 +12,12 @@ from vlmgate.datasets import DATASETS
 from vlmgate.judge import absent
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
-from vlmgate.models.source import with_source
+from vlmgate.models.source import own_folders, with_source
 from vlmgate.record import find_run, fingerprint, load_baselines
 from vlmgate.report import write_reports
 from vlmgate.running import Options, Session, cache_folder, most_threads
 from vlmgate.running.against import Declared, ask, open_side
-from vlmgate.spec import Question, Run, Source, VlmgateError
-from vlmgate.spec.names import unknown
+from vlmgate.spec import Question, Run, Source
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
 
@@ -45,11 +44,7 @@ class State:
     @cached_property
     def suite(self) -> Suite:
         option = self.config.getoption
-        own = dict(part.split("=", 1) for part in option("vlmgate_model_path") if "=" in part)
-        if odd := [part for part in option("vlmgate_model_path") if "=" not in part]:
-            raise VlmgateError(f"--model-path {odd[0]}: expected NAME=DIR with NAME one of {', '.join(MODELS)}")
-        if odd := sorted(own.keys() - MODELS.keys()):
-            raise VlmgateError(f"--model-path: {unknown('model', odd[0], MODELS)}")
+        own = own_folders(option("vlmgate_model_path"), MODELS)
         source = option("vlmgate_model_source")
         if source == Source.LOCAL and own:
             source = None  # models without a folder keep their own weights

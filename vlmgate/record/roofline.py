@@ -1,7 +1,7 @@
 """ceilings.json (what this machine can do at best) and work.json (what a caption takes), from which shares of a roofline come."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from vlmgate.stats import floor_seconds
 CEILINGS_FILE, WORK_FILE = "ceilings.json", "work.json"
 SCHEMA = 1
 MACHINE = ("cpu", "isa", "cores", "os")  # of an environment's key: what ceilings belong to
+Rates = Mapping[str, Sequence[Any]]  # type or `BANDWIDTH` → (operations or bytes a second, how)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,37 @@ def machine_of(environment: Environment) -> dict[str, Any]:
     return {name: environment.key.get(name) for name in MACHINE}
 
 
+def best_of(tries: Iterable[Rates]) -> dict[str, Sequence[Any]]:
+    """The fastest of each type. A ceiling is a best case, and what disturbs a try only slows it: the maximum is nearest to it."""
+    found = dict[str, Sequence[Any]]()
+    for each in tries:
+        for name, (rate, how) in each.items():
+            if name not in found or rate > found[name][0]:
+                found[name] = (rate, how)
+    return found
+
+
+def raised(ceilings: Sequence[Ceilings]) -> list[Ceilings]:
+    """The same, with no rate below that of fewer threads on the same machine.
+
+    A program may leave threads idle, so whatever fewer reach, more can reach. A lower figure tells of a neighbour on the machine
+    or of a library that splits its work badly; as a ceiling it would make shares of the roofline too high.
+    """
+    ordered = sorted(ceilings, key=lambda each: each.threads)
+    return [
+        _raised(of, [each for each in ordered if each.machine == of.machine and each.threads < of.threads]) for of in ceilings
+    ]
+
+
+def _raised(of: Ceilings, fewer: Iterable[Ceilings]) -> Ceilings:
+    rates, how = dict(of.rates), dict(of.how)
+    for each in fewer:
+        for name, rate in each.rates.items():
+            if rate > rates.get(name, 0.0):
+                rates[name], how[name] = rate, f"{each.how.get(name, '')} with {each.threads} of the threads"
+    return replace(of, rates=rates, how=how)
+
+
 def read_ceilings(results: Path) -> list[Ceilings]:
     """All that were measured, of whatever machine; none without a file. Raises VlmgateError for a file that is damaged."""
     path = results / CEILINGS_FILE
@@ -50,10 +82,10 @@ def read_ceilings(results: Path) -> list[Ceilings]:
 
 
 def write_ceilings(found: Sequence[Ceilings], results: Path) -> Path:
-    """Add to ceilings.json; what is there of the same machine and number of threads is replaced."""
+    """Add to ceilings.json; what is there of the same machine and number of threads is replaced, and all are `raised`."""
     new = {(tuple(each.machine.items()), each.threads) for each in found}
     kept = [each for each in read_ceilings(results) if (tuple(each.machine.items()), each.threads) not in new]
-    data = {"schema": SCHEMA, "ceilings": [asdict(each) for each in (*kept, *found)]}
+    data = {"schema": SCHEMA, "ceilings": [asdict(each) for each in raised((*kept, *found))]}
     return atomic_write(results / CEILINGS_FILE, layout(data))
 
 

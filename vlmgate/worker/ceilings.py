@@ -7,23 +7,26 @@ from typing import Any
 from vlmgate.protocol import Message
 from vlmgate.worker.common import Emit, set_threads
 
-LEAST_CALLS = 3
+LEAST_CALLS = 2  # the first one pays for memory and packing
 PATIENCE = 4.0  # a size whose calls would each take longer is left out, as on a processor that only emulates the type
+LAGS = 0.5  # a way that reaches less than this share of the best so far is not tried with larger matrices
 
 
 def ceilings(job: Message, emit: Emit) -> None:
     """Best of several large square products (``sizes``) of each type, and best of two reads of an array of ``bytes``.
 
-    Each is called for ``seconds`` and at least `LEAST_CALLS` times, after one call that warms up. The result has
-    type → [operations or bytes a second, how]; a type that cannot be computed here is left out.
+    Each is called for ``seconds`` and at least `LEAST_CALLS` times, and its fastest call counts: a ceiling is a best case. One
+    such job is one try of several (see `vlmgate.record.roofline`). The result has type → [operations or bytes a second, how]; a
+    type that cannot be computed here is left out.
     """
     set_threads(job)
     found: dict[str, list[Any]] = {}
     for kind, ways in (("fp32", _floats), ("bf16", _floats), ("fp16", _floats), ("int8", _int8)):
         emit({"event": "stage", "arm": kind, "stage": "measuring"})
         for how, product in ways(kind):
-            rate, size = _best(product, job["sizes"], job["seconds"])
-            if rate > found.get(kind, [0.0])[0]:
+            best = found.get(kind, [0.0])[0]
+            rate, size = _best(product, job["sizes"], job["seconds"], best)
+            if rate > best:
                 found[kind] = [rate, f"{how}, {size} × {size}"]
     emit({"event": "stage", "arm": "memory", "stage": "measuring"})
     found["bandwidth"] = _read(job["bytes"], job["seconds"])
@@ -33,11 +36,12 @@ def ceilings(job: Message, emit: Emit) -> None:
 Product = Callable[[int], Callable[[], Any]]  # size → what multiplies two square matrices of that size
 
 
-def _best(product: Product, sizes: list[int], seconds: float) -> tuple[float, int]:
-    """(operations a second, size) of the best size; (0, 0) where this torch cannot multiply so."""
+def _best(product: Product, sizes: list[int], seconds: float, other: float = 0.0) -> tuple[float, int]:
+    """(operations a second, size) of the best size; (0, 0) where this torch cannot multiply so. ``other`` is the best of the ways
+    before this one."""
     best = (0.0, 0)
     for size in sorted(sizes):
-        if best[0] and 2 * size**3 / best[0] > PATIENCE:
+        if best[0] and (best[0] < LAGS * other or 2 * size**3 / best[0] > PATIENCE):
             break
         try:
             fastest = _fastest(product(size), seconds)
@@ -49,7 +53,6 @@ def _best(product: Product, sizes: list[int], seconds: float) -> tuple[float, in
 
 def _fastest(call: Callable[[], Any], seconds: float) -> float:
     """Seconds of the fastest call."""
-    call()
     times: list[float] = []
     until = time.perf_counter() + seconds
     while len(times) < LEAST_CALLS or time.perf_counter() < until:

@@ -46,7 +46,7 @@ def test_a_bad_image_is_one_sentence(vlmgate: Run, project: Project, tmp_path: P
     ("options", "sentence"),
     [
         (["--model", "tyni"], "unknown model 'tyni'; did you mean tiny? Known: blip-base, blip-large, scene-blip, tiny"),
-        (["--model", "tiny", "--variants", "int8"], "unknown variant 'int8'; did you mean int8-dynamic? Known: "),
+        (["--model", "tiny", "--variants", "int8"], "unknown variant 'int8'; did you mean int8-dynamic, int8-dynamic-rows, "),
     ],
 )
 def test_unknown_names_of_caption(vlmgate: Run, options: list[str], sentence: str) -> None:

@@ -1,6 +1,9 @@
 """`vlmgate list` shows what is there and what would be skipped."""
 
 from collections.abc import Callable
+from pathlib import Path
+
+from vlmgate.variants import VARIANTS
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -15,3 +18,12 @@ def test_list_shows_what_is_there_and_what_would_be_skipped(vlmgate: Run) -> Non
     assert "scenes:N" in rows
     assert "Tier default: every outcome" in out
     assert "tiny on scenes: fp32 (reference), int8-dynamic, fp16-cuda (skipped here), slow, idle, pruned" in out
+
+
+def test_of_a_suite_with_an_unknown_name_the_known_ones_are_listed_all_the_same(vlmgate: Run, tmp_path: Path) -> None:
+    """The sentence about the name sends readers here."""
+    text = "schema: 1\ntiers: {t: {cases: [{models: [scene-blip], variants: [fp32, int9], datasets: [scenes]}]}}\n"
+    (tmp_path / "suite.yaml").write_text(text)
+    status, out, err = vlmgate("list", "--suite", tmp_path / "suite.yaml")
+    assert status == 4 and "unknown variant 'int9'; did you mean int8-dynamic, " in err and err.endswith("`vlmgate list`\n")
+    assert all(f"\n{name} " in out for name in VARIANTS) and "scene-blip" in out and "scenes:N" in out

@@ -523,7 +523,7 @@ def test_a_bad_suite_is_named_with_its_line(project: Project, tmp_path: Path, ol
     done = project.pytest("benchmarks", "--suite", path, results=tmp_path / "r")
     refused(done, sentence)
     if "variant" in sentence:
-        assert "did you mean int8-dynamic?" in done.err
+        assert "did you mean int8-dynamic, " in done.err and "`vlmgate list`" in done.err
 
 
 def test_results_that_cannot_be_written(project: Project, tmp_path: Path) -> None:

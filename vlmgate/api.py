@@ -22,7 +22,7 @@ from vlmgate.report import card, write_reports
 from vlmgate.running import Options, Session, cache_folder
 from vlmgate.running.exporting import copy_out, prepare_one, read_json
 from vlmgate.spec import Question, Run, VlmgateError
-from vlmgate.spec.names import known, suggested
+from vlmgate.spec.names import LIST, known, suggested
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
 from vlmgate.variants.artefact import CARD
@@ -115,7 +115,7 @@ def run(
     selected = {case: of for case, of in selected.items() if of}
     if not selected:
         ids = [case.id for case in chosen.cases]
-        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; {suggested(cases, ids)}")
+        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; {suggested(cases, ids, LIST)}")
     results = Path(results or root / "results")
     if options.get("resume"):
         options["resume"] = find_run(results, str(options["resume"]))

@@ -1,32 +1,44 @@
 """`vlmgate list`: models, variants, datasets and tiers."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from tabulate import tabulate
 
 from vlmgate.cli.common import PASSED, Command, missing, open_suite
 from vlmgate.datasets import DATASETS
-from vlmgate.spec import Case
+from vlmgate.models import MODELS
+from vlmgate.spec import Case, Model, VlmgateError
 from vlmgate.suite import reference_of
+from vlmgate.variants import VARIANTS
 from vlmgate.variants.artefact import BROKEN
 
 
 def list_everything(options: argparse.Namespace) -> int:
-    """Models, variants (with why one cannot run here), datasets and tiers."""
-    suite = open_suite(options)
+    """Models, variants (with why one cannot run here), datasets and tiers.
+
+    Of a suite file that cannot be read the built-in names all the same: the mistake in it may be one of them.
+    """
+    try:
+        suite = open_suite(options)
+    except VlmgateError:
+        _names(MODELS.values(), [[v.name, v.about] for v in VARIANTS.values()], DATASETS)
+        raise
     why = missing(suite, list(suite.variants.values()))
-    print("Models\n" + tabulate([[m.name, m.source.value, m.about] for m in suite.models.values()], tablefmt="plain"))
-    rows = [[v.name, v.about, _how(why[v.name])] for v in suite.variants.values()]
-    print("\nVariants\n" + tabulate(rows, tablefmt="plain"))
     names = dict(DATASETS) | {name: str(about) for name, about in suite.datasets.items()}
-    print("\nDatasets\n" + tabulate(list(names.items()), tablefmt="plain"))
+    _names(suite.models.values(), [[v.name, v.about, _how(why[v.name])] for v in suite.variants.values()], names)
     for tier in suite.tiers.values():
         print(f"\nTier {tier.name}: {tier.about}")
         for head, cases in groupby(tier.cases, key=lambda case: f"{case.model.name} on {case.dataset}"):
             print(f"  {head}: " + ", ".join(_listed(case, tier.cases, why) for case in cases))
     return PASSED
+
+
+def _names(models: Iterable[Model], variants: Sequence[Sequence[str]], datasets: Mapping[str, str]) -> None:
+    print("Models\n" + tabulate([[m.name, m.source.value, m.about] for m in models], tablefmt="plain"))
+    print("\nVariants\n" + tabulate(variants, tablefmt="plain"))
+    print("\nDatasets\n" + tabulate(list(datasets.items()), tablefmt="plain"))
 
 
 def _how(why: str) -> str:

@@ -242,7 +242,7 @@ def _metric(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> 
     place, pattern = (*keys, "cases"), entry["cases"]
     matching = [(case, is_reference) for case, is_reference in cases if fnmatchcase(case.id, pattern)]
     if not matching:
-        ids = suggested(pattern, {case.id for case, _ in cases})
+        ids = suggested(pattern, {case.id for case, _ in cases}, "the tiers of this file")
         raise file.error(place, f"pattern '{pattern}' matches no case of any tier; {ids}")
     if not any(metric.question in case.questions for case, _ in matching):
         raise file.error(place, f"no case that '{pattern}' matches asks for {metric.question}, which {metric.name} needs")

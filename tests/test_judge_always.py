@@ -1,5 +1,6 @@
 """Gates without thresholds: what is off fails, what is right says nothing."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,3 +41,16 @@ def test_the_other_promises() -> None:
     ]
     dead = record({}, (Question.SIZE, Question.LATENCY), failure=Failure("v", "timing", "SIGKILL", "killed"))
     assert [(v.metric, v.question) for v in always(dead)] == [("worker", Question.SIZE), ("worker", Question.LATENCY)]
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+@pytest.mark.parametrize("name", ["reloads", "low_precision_kernels", "expected_bytes", "weight_bytes"])
+def test_a_promise_whose_number_is_none_is_not_kept(name: str, value: float) -> None:
+    exact = {"reloads": 1.0, "low_precision_kernels": 1.0, "expected_bytes": 1e6, "weight_bytes": 1e6}
+    assert always(record(exact)) == []
+    (found,) = always(record({**exact, name: value}))
+    assert found.outcome is Outcome.FAIL
+
+
+def test_an_endless_closed_form_is_none() -> None:
+    assert [v.metric for v in always(record({"expected_bytes": math.inf, "weight_bytes": 1e6}))] == ["expected_bytes"]

@@ -6,8 +6,20 @@ from dataclasses import replace
 import pytest
 from judging import CASE, FP32, baseline_of, block, blocks, judge, line, record, run_of, wobble
 
-from vlmgate.judge import contaminated_groups, undecided
-from vlmgate.judge.evidence import MIN_PRIOR_DF, TIME, Evidence, judged, prior_of
+from vlmgate.judge import contaminated_groups, judge_run, undecided
+from vlmgate.judge.evidence import (
+    MIN_PRIOR_DF,
+    PLACEBO,
+    TIME,
+    Evidence,
+    against_another,
+    judged,
+    moved_or_broken,
+    placebo,
+    prior_of,
+    unmeasured,
+)
+from vlmgate.metrics import METRICS
 from vlmgate.spec import Outcome, Settings
 
 FLOOR = line(TIME, "reference", 1.3)
@@ -82,3 +94,62 @@ def test_a_spread_of_other_settings_is_not_known():
 def test_an_early_look_spends_as_little_as_three_blocks_may():
     known = {"baseline": promoted(INT8)}
     assert judge(FLOOR, timed=blocks(n=3), **known).spent == judge(FLOOR, timed=blocks(n=6), **known).spent
+
+
+def test_of_one_block_the_placebo_counts_where_its_spread_is_known():
+    """A known spread of the case lets one block pass, so that of the placebo must let it be doubted."""
+    calm = baseline_of(REFERENCE, blocks={PLACEBO: tuple(wobble(24, 0.002))})
+    for shift, outcome in ((1.0, Outcome.PASS), (1.2, Outcome.UNRESOLVED)):
+        run = run_of(REFERENCE, INT8, timed=blocks(1.5, n=1, placebo=shift))
+        (found,) = judge_run(run, {CASE: [FLOOR]}, METRICS, {CASE: promoted(INT8), FP32: calm})
+        assert (found.outcome, found.contaminated) == (outcome, shift > 1)
+    assert placebo(blocks(1.5, n=1, placebo=1.2), "fp32") is None
+
+
+def test_speeds_against_two_references_are_not_compared_and_lend_no_spread():
+    """A variant that is a little faster than onnx may be much faster than fp32, however slow it has become."""
+    slower, now = baseline_of(INT8, [math.log(1.1) + w for w in wobble(24, turn=4)]), run_of(REFERENCE, INT8, timed=blocks(1.5))
+    for then, other in (("m/onnx/d", "m/onnx/d"), ("", "none")):
+        old = replace(slower, reference=then)
+        (found,) = judge_run(now, {CASE: [line(TIME, "baseline", 0.03)]}, METRICS, {CASE: old})
+        assert found.outcome is Outcome.SKIP
+        assert f"the baseline was measured with another reference ({other} then, {FP32} now); promote" in found.sentence
+        assert prior_of(INT8, now, old) is None
+    for then in (None, FP32):
+        assert against_another(INT8, replace(slower, reference=then)) == ""
+        (found,) = judge_run(now, {CASE: [line(TIME, "baseline", 0.03)]}, METRICS, {CASE: replace(slower, reference=then)})
+        assert found.outcome is Outcome.PASS
+    sizes = judge(line("size", "baseline", 0.1), baseline=replace(slower, reference="m/onnx/d"))
+    assert sizes.outcome is Outcome.PASS, "a size is against no reference"
+
+
+def test_no_drift_is_judged_across_a_change_of_reference():
+    levels = {TIME: {"mean": math.log(1.5), "sd": 0.01, "n": 24}}
+    old = promoted(INT8, history=tuple({"run": str(i), "levels": levels} for i in range(3)))
+    for then, drifts in ((FP32, 1), ("m/onnx/d", 0)):
+        run = run_of(REFERENCE, INT8, timed=blocks(1.5))
+        found = judge_run(run, {CASE: [line(TIME, "baseline", 0.03)]}, METRICS, {CASE: replace(old, reference=then)})
+        assert [v.metric for v in found].count("drift") == drifts
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "size was not measured"),
+        ({"size": math.nan}, "size is nan, expected a finite number; measure it again"),
+        ({"size": math.inf}, "size is inf, expected a finite number; measure it again"),
+    ],
+)
+def test_a_number_that_is_none_is_said_to_be_so(values, words):
+    assert unmeasured(values, "size") == words
+    assert words in judge(line("size", "limit", 3e7), record("int8", exact=values)).sentence
+    if values:
+        bad = record("int8", scores={"cider": values["size"]})
+        assert words.replace("size", "cider") in judge(line("cider", "limit", 0.1), bad).sentence
+
+
+def test_broken_times_move_no_placebo():
+    broken = [*blocks(1.5), block(6, fp32=0.1, int8=0.1, placebo=math.nan)]
+    assert not moved_or_broken(Evidence(run_of(REFERENCE, INT8, timed=broken), INT8, REFERENCE, None))
+    dirty = run_of(REFERENCE, INT8, timed=blocks(1.5, placebo=1.1))
+    assert moved_or_broken(Evidence(dirty, INT8, REFERENCE, None))

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from judging import CASE, baseline_of, blocks, judge, line, record, statistics, wobble
 
-from vlmgate.judge.sentences import failure_sentence
+from vlmgate.judge.sentences import detects_phrase, failure_sentence
+from vlmgate.metrics import METRICS
 from vlmgate.spec import Failure, Outcome
 
 SPEED, PEAK, BLEU = "time_per_caption", "peak_memory", "bleu_4"
@@ -20,11 +21,13 @@ def sentence(metric, against, number, **given):
 
 
 SEEN = "; on these 40 images any drop beyond the line shows"
+ALSO = "; 6 blocks like these find a slow-down of 3.9% beyond the line in 90% of runs"
 SPOKEN = {
-    "m/int8/d: speed-up 1.5× (1.46× to 1.55×, 6 blocks) holds its floor of 1.3× against fp32 in this run": (
+    "m/int8/d: speed-up 1.5× (1.46× to 1.55×, 6 blocks) holds its floor of 1.3× against fp32 in this run" + ALSO: (
         SPEED, "reference", 1.3, {"timed": blocks(1.5)},
     ),
-    "m/int8/d: time per caption 0.06667 s (0.06451 s to 0.0684 s, 6 blocks) holds its limit of 0.08 s against suite.yaml": (
+    "m/int8/d: time per caption 0.06667 s (0.06451 s to 0.0684 s, 6 blocks) holds its limit of 0.08 s against suite.yaml"
+    + ALSO: (
         SPEED, "limit", 0.08, {"timed": blocks(1.5)},
     ),
     "m/int8/d: peak memory reduction 50.0% (48.6% to 51.4%, 1 process) holds its floor of 40.0% against fp32 in this run": (
@@ -172,3 +175,10 @@ def test_a_gain_is_to_be_promoted():
     assert "keep the gain" not in sentence(SPEED, "baseline", 0.15, timed=blocks(1.5), baseline=THEN)
     smaller = sentence("size", "baseline", 0.1, baseline=baseline_of(record("int8", exact={"size": 50e6})))
     assert "keep the gain" in smaller
+
+
+def test_a_loss_that_could_have_been_found_is_cut_short_where_it_says_nothing():
+    found = judge(line(SPEED, "reference", 1.3), timed=blocks(1.5)).estimate
+    assert detects_phrase(found, METRICS[SPEED], None) == ""
+    assert " a slow-down of over 1,000% beyond the line in 90% of runs" in detects_phrase(found, METRICS[SPEED], 1e9)
+    assert " a rise of 12.3% beyond " in detects_phrase(found, METRICS["energy_per_caption"], 0.1234)

@@ -4,10 +4,22 @@ import math
 from dataclasses import replace
 
 import pytest
-from judging import baseline_of, blocks, judge, line, record, wobble
+from judging import baseline_of, blocks, judge, line, record, run_of, wobble
 
-from vlmgate.judge.speed import BETWEEN_RUN_SD, LEAST_RUNS, between_runs, margin
+from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.speed import (
+    ASSUMED_SD,
+    BETWEEN_RUN_SD,
+    CONTAMINATED,
+    LEAST_RUNS,
+    PROMOTED_SD,
+    between_runs,
+    doubt,
+    footing,
+    margin,
+)
 from vlmgate.spec import Change, Outcome
+from vlmgate.stats import Prior
 
 INT8 = record("int8")
 THEN = baseline_of(INT8, [math.log(1.5) + w for w in wobble(24, turn=4)])
@@ -49,3 +61,18 @@ def test_a_margin_wider_than_what_the_line_is_to_catch_is_said():
 def test_a_margin_is_kept_with_lines_against_the_baseline_only():
     assert judge(line("time_per_caption", "reference", 1.3), timed=blocks()).margin is None
     assert judge(line("size", "baseline", 0.1), baseline=THEN).margin == 0.1
+
+
+@pytest.mark.parametrize(("prior", "least"), [(None, ASSUMED_SD), (Prior(0.01, 23), PROMOTED_SD)])
+@pytest.mark.parametrize(("what", "meter"), [("time", "clock"), ("energy", "meter")])
+def test_speed_and_energy_rest_on_the_same_footing(prior, least, what, meter):
+    steady, moved = (
+        Evidence(run_of(record("fp32"), INT8, timed=blocks(placebo=shift)), INT8, record("fp32"), None) for shift in (1.0, 1.1)
+    )
+    assert footing(steady, (0.1, 0.2), prior, what, meter) == (least, "")
+    assert footing(moved, (0.1, 0.2), prior, what, meter) == (least, CONTAMINATED)
+    equal = footing(steady, (0.1, 0.1), prior, what, meter)
+    assert equal[0] == least
+    assert equal[1] == ("" if prior else doubt((0.1, 0.1), None, what, meter)) and (
+        prior or f"the same {what}, which no {meter}" in equal[1]
+    )

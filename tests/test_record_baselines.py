@@ -159,9 +159,21 @@ def test_block_values_that_are_no_numbers_are_never_promoted(tmp_path: Path, val
     assert not list(tmp_path.rglob("*.json"))
 
 
-def test_a_score_that_is_no_number_comes_back_as_one(tmp_path: Path) -> None:
-    put(make_run(record("int8", scores={"cider": math.nan})), tmp_path)
-    assert math.isnan(load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"].scores["cider"])
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"scores": {"cider": math.nan}}, r"scores\.cider is nan"),
+        ({"exact": {"size": math.inf}}, r"exact\.size is inf"),
+        ({"memory": {"peak_memory": (1e9, math.nan)}}, r"memory\.peak_memory\[1\] is nan"),
+    ],
+)
+def test_what_is_no_number_is_never_promoted(tmp_path: Path, changes: dict[str, Any], place: str) -> None:
+    message = (
+        f"scenes\\.json: case blip/int8/scenes: {place}, expected a finite number; it is not promoted: measure the case again"
+    )
+    with pytest.raises(VlmgateError, match=message):
+        put(make_run(record("int8", **changes)), tmp_path, force=True)
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_a_dirty_tree_shows_in_the_commit_and_a_lost_dataset_is_refused(tmp_path: Path) -> None:
@@ -188,7 +200,14 @@ def edit(path: Path, **changes: Any) -> None:
     [
         ({"schema": 2}, "made by a newer vlmgate: schema 2, this one reads up to 1; upgrade"),
         ({"forced": "no"}, r'at \$\.forced expected type "boolean", found "no"'),
-        ({"blocks": {"speedup": [0.1, "nan"]}}, r"at \$\.blocks\.speedup\[1\] expected type"),
+        (
+            {"blocks": {"speedup": [0.1, "nan"]}},
+            r"case blip/int8/scenes: blocks\.speedup\[1\] is nan, expected a finite number; restore",
+        ),
+        ({"scores": {"cider": math.nan}}, r"case blip/int8/scenes: scores\.cider is nan, expected a finite number; restore"),
+        ({"exact": {"size": math.inf}}, r"case blip/int8/scenes: exact\.size is inf, expected a finite number; restore"),
+        ({"between_sd": "inf"}, r"case blip/int8/scenes: between_sd is inf, expected a finite number; restore"),
+        ({"exact": {"size": "big"}}, r"at \$\.exact\.size expected type"),
         ({"settings": {"bach": 1}}, r"at \$\.settings: unknown key 'bach'; did you mean batch\? Known: "),
         ({"history": [{"run": "x"}]}, r"\$\.history\[0\] lacks the key 'commit'"),
         ({"environment": "another"}, "is of environment another, but lies in the folder of"),
@@ -496,7 +515,7 @@ def test_a_level_edited_into_nonsense_is_named(tmp_path: Path) -> None:
     history = json.loads(path.read_text())["history"]
     history[0]["levels"][TIME]["mean"] = "nan"
     edit(path, history=history)
-    with pytest.raises(VlmgateError, match="the baseline of blip/int8/scenes holds a level that is none"):
+    with pytest.raises(VlmgateError, match=r"history\[0\]\.levels\.time_per_caption\.mean is nan, expected a finite number"):
         occasion(tmp_path, "again", 0.1)
 
 

@@ -115,6 +115,7 @@ def test_schema_is_one_and_names_exactly_the_fields(kind: str) -> None:
         spec.Block,
         spec.Verdict,
         spec.Estimate,
+        spec.StandardError,
         spec.Failure,
         spec.Settings,
         spec.Environment,

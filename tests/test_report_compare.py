@@ -69,3 +69,12 @@ def test_other_images_and_cases_of_one_run_only() -> None:
 def test_a_run_beside_itself_has_not_changed() -> None:
     text = compare_runs(run("a"), run("a"), {})
     assert "nothing that was recorded has changed" in text and "1.000 (" in text and "0 of 40" in text
+
+
+def test_a_time_that_is_none_is_not_compared() -> None:
+    now = run("b")
+    first = now.blocks[0]
+    broken = replace(now, blocks=(replace(first, times={**first.times, "int8": ((math.nan,), (0.1,))}), *now.blocks[1:]))
+    reference, int8 = pairs(run("a"), broken, {})
+    assert int8.speed is None and reference.speed is not None
+    assert compare_runs(run("a"), broken, {})

@@ -151,3 +151,25 @@ def test_an_empty_run() -> None:
     run = make_run(cases=(), verdicts=(), blocks=(), failures=())
     assert rows(run) == []
     assert groups(run) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0])
+@pytest.mark.parametrize("arm", ["fp32", "int8-dynamic"])
+def test_a_time_that_is_none_costs_its_cases_their_figures_of_time_and_nothing_else(arm: str, value: float) -> None:
+    run = make_run()
+    spoiled = replace(run.blocks[0], times={**run.blocks[0].times, arm: ((value, value, value), (0.1, 0.1, 0.1))})
+    broken = replace(run, blocks=(spoiled, *run.blocks[1:]))
+    before, after = by_case(run), by_case(broken)
+    row = after[INT8]
+    assert (row.seconds, row.speed_up, row.anatomy) == (None, None, None) and row.size == before[INT8].size
+    if arm != "fp32":  # the others do not rest on it
+        assert [each for each in after.values() if each.case != INT8] == [each for each in before.values() if each.case != INT8]
+    (of, *_) = groups(broken)
+    assert (of.placebo is None) == (arm == "fp32") and of.blocks == 6
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 0.0])
+def test_a_yardstick_that_is_none_is_left_out(value: float) -> None:
+    run = make_run()
+    broken = replace(run, blocks=(replace(run.blocks[0], yardstick=(value,)), *run.blocks[1:]))
+    assert len(groups(broken)[0].yardstick) == len(groups(run)[0].yardstick) - 1

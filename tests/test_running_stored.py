@@ -1,10 +1,12 @@
 """Stored runs: judged again through JSON they give the same verdicts, field by field; what promotion takes of them."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from judging import CASE, baseline_of, blocks, confirming, line, record, run_of
+from judging import CASE, baseline_of, blocks, confirming, line, record, run_of, statistics
 from project import Done, Project
 
 from vlmgate.datasets import DATASETS
@@ -13,8 +15,10 @@ from vlmgate.judge.energy import energy_values
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.record import load_baselines, promote, read_run, write_run
+from vlmgate.report import terminal, write_reports
+from vlmgate.report.compare import compare_runs
 from vlmgate.running.stored import block_values, changes, contaminated_cases, rejudged
-from vlmgate.spec import Outcome, Verdict
+from vlmgate.spec import Block, Outcome, Run, Verdict
 from vlmgate.suite import load_suite
 from vlmgate.variants import VARIANTS
 
@@ -94,3 +98,43 @@ def test_changes_leave_the_commit_aside() -> None:
     info = {"commit": "e" * 40, "versions": {"torch": "1"}}
     run = replace(run, environment=replace(run.environment, info=info))
     assert changes(run, {"m/int8/d": baseline}) == {"m/int8/d": ["checkpoint c → d"]}
+
+
+BROKEN = {
+    "a time": lambda run: replace(run, blocks=(spoiled(run.blocks[0], int8=math.nan), *run.blocks[1:])),
+    "a time of the reference": lambda run: replace(run, blocks=(spoiled(run.blocks[0], fp32=math.inf), *run.blocks[1:])),
+    "a time of the placebo": lambda run: replace(run, blocks=(spoiled(run.blocks[0], placebo=0.0), *run.blocks[1:])),
+    "a size": lambda run: with_case(run, exact={"size": math.nan}),
+    "a peak": lambda run: with_case(run, memory={"peak_memory": (math.inf,)}),
+    "a score": lambda run: with_case(run, scores={"cider": math.inf, "bleu_4": math.nan}),
+    "a statistic": lambda run: with_case(run, quality=statistics() | {"0": (math.nan,) * 13}),
+    "joules": lambda run: replace(run, blocks=tuple(replace(b, energy={"int8": math.nan}) for b in run.blocks)),
+}
+
+
+def spoiled(block: Block, **seconds: float) -> Block:
+    return replace(block, times={**block.times, **{arm: ((s, s, s), (0.1, 0.1, 0.1)) for arm, s in seconds.items()}})
+
+
+def with_case(run: Run, **changes: Any) -> Run:
+    return replace(run, cases=(run.cases[0], replace(run.cases[1], **changes)))
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_number_that_is_none_in_a_stored_run_passes_no_line_and_crashes_no_command(what: str, tmp_path: Path) -> None:
+    """The run is written and read again, judged, shown, compared and weighed for promotion."""
+    numbers = {"time_per_caption": 1.3, "energy_per_caption": 0.2, "peak_memory": 0.4, "size": 0.7, "cider": 0.9, "bleu_4": 0.9}
+    limits = {"time_per_caption": 1.0, "energy_per_caption": 1e9, "peak_memory": 1e9, "size": 1e9, "cider": 0.1, "bleu_4": 0.1}
+    asked = {CASE: [line(m, "reference", n) for m, n in numbers.items()] + [line(m, "limit", n) for m, n in limits.items()]}
+    whole = run_of(record("fp32"), record("int8"), timed=blocks(1.5))
+    run = read_run(write_run(BROKEN[what](whole), tmp_path))
+    good, found = (judge_run(each, asked, METRICS, {}) for each in (whole, run))
+    assert {verdict.outcome for verdict in good} == {Outcome.PASS}
+    hit = [verdict for verdict in found if verdict.outcome is not Outcome.PASS]
+    assert hit and all(verdict.outcome is Outcome.UNRESOLVED and verdict.estimate is None for verdict in hit)
+    shared = "reference" in what or "placebo" in what  # which the verdicts on energy look at too
+    assert len({verdict.question for verdict in hit}) == (2 if shared else 1)
+    judged = replace(run, verdicts=found)
+    assert terminal.render(judged, colour=False) and len(write_reports(judged, tmp_path)) > 0
+    assert compare_runs(whole, judged, {})
+    assert block_values(judged) is not None and contaminated_cases(judged, {}) == {}

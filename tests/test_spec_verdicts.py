@@ -3,9 +3,9 @@
 import dataclasses
 
 from vlmgate.record import from_json, to_json
-from vlmgate.spec import Against, Estimate, Outcome, Question, Verdict
+from vlmgate.spec import Against, Estimate, Outcome, Question, StandardError, Verdict
 
-FOUND = Estimate(0.9, 0.85, 0.95, 6, 0.98, "t, 6 blocks")
+FOUND = Estimate(0.9, 0.85, 0.95, 6, 0.98, "t, 6 blocks", StandardError(0.02, 5.0, 0.01))
 FULL = Verdict(
     "m/int8/d",
     "time_per_caption",
@@ -22,6 +22,7 @@ FULL = Verdict(
     contaminated=True,
     changed={"7": ("a cube", "a cone")},
     since=("torch 2.12 → 2.13",),
+    detects=0.08,
 )
 
 
@@ -30,9 +31,10 @@ def test_the_evidence_survives_the_file():
 
 
 def test_a_verdict_of_before_loads_with_defaults():
-    newer = ("margin", "spent", "confirm", "confirmation", "contaminated", "changed", "since")
+    newer = ("margin", "spent", "confirm", "confirmation", "contaminated", "changed", "since", "detects")
     old = {name: value for name, value in to_json(FULL).items() if name not in newer}
     fields = {field.name: field for field in dataclasses.fields(Verdict)}
     loaded = from_json(Verdict, old)
     assert (loaded.margin, loaded.spent, loaded.confirm, loaded.confirmation) == (None, (), "", None)
     assert fields["changed"].default_factory is dict and not loaded.changed and loaded.since == () and not loaded.contaminated
+    assert loaded.detects is None

@@ -232,3 +232,20 @@ def test_a_larger_promoted_spread_never_narrows(one, two, level):
     small, large = sorted((one, two))
     a, b = (stats.t_interval([0.1, 0.2, 0.4], level, Prior(sd, 23)) for sd in (small, large))
     assert b.low <= a.low and a.high <= b.high
+
+
+def test_an_interval_says_its_standard_error_and_that_error_gives_the_interval_again():
+    now, then, prior = [0.0, 0.1, 0.2, 0.15], [0.1, 0.05, 0.2], Prior(0.05, 20)
+    for found in (
+        stats.t_interval(now, 0.98),
+        stats.t_interval(now, 0.98, prior, 0.03),
+        stats.t_interval([0.0, 0.001, 0.002], 0.98, least_sd=0.03),
+        stats.difference(now, then, 0.02, 0.98, prior),
+        stats.difference(now, then, 0.0, 0.98, least_sd=0.2),
+        stats.difference(now, then, 0.05, 0.98, prior, 4),
+    ):
+        error = found.error
+        half = max(scipy_stats.t.ppf(0.99, error.df) * error.value, Z(0.99) * error.least)
+        assert (found.centre - half, found.centre + half) == pytest.approx((found.low, found.high))
+        assert stats.as_ratio(found).error == error
+    assert stats.t_interval([0.2], 0.98).error is None and stats.t_interval([], 0.98, prior).error is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from vlmgate.judge.always import always
 from vlmgate.judge.confirm import to_confirm
 from vlmgate.judge.drift import DRIFT, drift_lines
-from vlmgate.judge.evidence import TIME, TIMED, Evidence, contaminated_groups, differing, evidence_of
+from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, contaminated_groups, differing, evidence_of
 from vlmgate.judge.exits import exit_status
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS, PASS_ERROR, levels_of
 from vlmgate.judge.lines import judge_line
@@ -70,7 +70,7 @@ def _asked(evidence: Evidence, lines: Sequence[Threshold], metrics: Mapping[str,
     """The lines on questions that were asked of the case; with a line on drift where its promotions allow one."""
     record, baseline = evidence.record, evidence.baseline
     wanted = [line for line in lines if metrics[line.metric].question in record.questions]
-    if evidence.run.other or differing(record, evidence.run, baseline):
+    if evidence.run.other or differing(record, evidence.run, baseline) or against_another(record, baseline):
         return wanted
     return [*wanted, *drift_lines(wanted, baseline, between_runs(baseline)[0])]
 

@@ -1,5 +1,6 @@
 """Gates that need no threshold: what no artefact may do, whatever its recipe."""
 
+import math
 from dataclasses import replace
 
 from vlmgate.judge.sentences import failure_sentence
@@ -19,11 +20,11 @@ def always(record: CaseRecord) -> list[Verdict]:
     ]
     if Question.SIZE not in record.questions:
         return found
-    if record.exact.get("reloads") == 0.0:
+    if record.exact.get("reloads", 1.0) != 1.0:
         seen = "the saved artefact gives other tokens than the model it came from"
         words = f"{record.id}: {seen}; do not ship it, and report the recipe"
         found.append(replace(size, sentence=words, reason="what is measured must be what is shipped"))
-    if record.exact.get("low_precision_kernels") == 0.0:
+    if not record.exact.get("low_precision_kernels", 1.0) > 0.0:
         seen = "its recipe promises INT8 kernels, and of the products of a profiled call none ran in INT8"
         words = f"{record.id}: {seen}; look whether the modules were replaced, and whether this machine has the kernels"
         why = "a compressed model that computes in full precision is slower than it could be, and nobody sees it"
@@ -34,7 +35,7 @@ def always(record: CaseRecord) -> list[Verdict]:
 def _weighs(record: CaseRecord, base: Verdict) -> list[Verdict]:
     """A fail where the bytes of all tensors differ from what the recipe leaves by closed form, where it has one."""
     expected, stored = record.exact.get("expected_bytes"), record.exact.get("weight_bytes")
-    if not expected or stored is None or abs(stored - expected) <= SIZE_ERROR * expected:
+    if not expected or stored is None or abs(stored - expected) <= SIZE_ERROR * expected < math.inf:
         return []
     off = f"its tensors take {stored / 1e6:.3f} MB, {stored / expected - 1:+.1%} off the {expected / 1e6:.3f} MB of its recipe"
     words = f"{record.id}: {off} (limit {SIZE_ERROR:.0%}); look for tensors that were forgotten or not compressed"

@@ -6,6 +6,11 @@ from vlmgate.spec import Baseline, CaseRecord, Other, Run
 RUNS = 1_000  # as good as any number: both sides were measured in one run, so nothing lies between runs
 
 
+def side_name(label: str, *, own_libraries: bool) -> str:
+    """The other side as users read it: the name they gave it, and what it shares with this side."""
+    return label if own_libraries else f"{label} (its code with the libraries of this side)"
+
+
 def baselines_beside(run: Run) -> dict[str, Baseline]:
     """What the other side measured of each case, as a baseline of sizes, peaks, scores and captions; its times are in blocks."""
     if run.other is None:

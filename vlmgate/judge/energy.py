@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vlmgate.judge.evidence import Evidence, moved, prior_of
+from vlmgate.judge.evidence import Evidence, prior_of
 from vlmgate.judge.levels import Levels, two_levels
 from vlmgate.judge.paired import holds_no
-from vlmgate.judge.speed import ASSUMED_SD, CONTAMINATED, PROMOTED_SD, between_runs, doubt
+from vlmgate.judge.speed import between_runs, footing
 from vlmgate.spec import Against, Better, Block, Estimate, Threshold
 from vlmgate.stats import as_ratio, difference, t_interval
 
@@ -34,8 +34,7 @@ def energy(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimat
     if not values:
         return None, "no block measured energy; run without --benchmark-disable and with a larger --time-budget"
     prior = None if of else prior_of(evidence.record, evidence.run, evidence.baseline, ENERGY)
-    least = PROMOTED_SD if prior else ASSUMED_SD
-    why = CONTAMINATED if moved(evidence) else doubt(values, prior, "energy", "meter")
+    least, why = footing(evidence, values, prior, "energy", "meter")
     if line.against is Against.BASELINE:
         then = evidence.baseline.blocks.get(ENERGY, ()) if evidence.baseline else ()
         if len(then) < 2:

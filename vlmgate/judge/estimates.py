@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vlmgate.judge.energy import energy
-from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, differing, group_of, placebo, speed_values
+from vlmgate.judge.evidence import (
+    PLACEBO,
+    Evidence,
+    against_another,
+    contaminated,
+    differing,
+    group_of,
+    placebo,
+    speed_values,
+    unmeasured,
+)
 from vlmgate.judge.levels import SKIP, Levels, two_levels
 from vlmgate.judge.paired import holds_no, lacking
 from vlmgate.judge.quality import quality
@@ -59,6 +69,8 @@ def _incomparable(evidence: Evidence, line: Threshold, metric: Metric) -> str:
         if evidence.run.other:
             return f"{SKIP}{evidence.run.other.label} was measured with other {other}"
         return f"{SKIP}the baseline was measured with other {other}; promote a run with these settings"
+    if metric.question is Question.LATENCY and (other := against_another(record, evidence.baseline)):
+        return f"{SKIP}the baseline was measured with another {other}; promote a run with this one"
     return ""
 
 
@@ -108,7 +120,9 @@ def _log_bytes(values: Sequence[float], level: float) -> Estimate:
 def _exact(evidence: Evidence, line: Threshold, metric: Metric) -> tuple[Estimate | None, str]:
     value = evidence.record.exact.get(metric.name, math.nan)
     if not math.isfinite(value):
-        return None, f"{metric.name} was not measured"
+        return None, unmeasured(evidence.record.exact, metric.name)
+    if metric.unit == "B" and value <= 0:  # nothing that was saved is as small, but it would hold every limit
+        return None, f"{metric.name} is {value:g} bytes, expected more than none; measure it again"
     if line.against is not Against.LIMIT:
         side = evidence.reference if line.against is Against.REFERENCE else evidence.baseline
         other = side.exact.get(metric.name, math.nan) if side else math.nan

@@ -8,7 +8,7 @@ import numpy as np
 
 from vlmgate.judge.beside import baselines_beside
 from vlmgate.judge.levels import LOOKS, PASS_ERROR
-from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Question, Run, setting_changes
+from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Question, Run, reference_change, setting_changes
 from vlmgate.stats import Prior, as_ratio, block_value, coverage, log_time, look_levels, t_interval
 
 TIMED = (Question.LATENCY, Question.ENERGY)  # what blocks measure
@@ -80,19 +80,24 @@ def differing(record: CaseRecord, run: Run, then: Baseline | None) -> str:
     )
 
 
+def against_another(record: CaseRecord, then: Baseline | None) -> str:
+    """The reference, where that of the baseline was another: speeds against two references cannot be compared."""
+    return ", ".join(reference_change(then.reference, record.reference)) if then else ""
+
+
 def prior_of(record: CaseRecord, run: Run, baseline: Baseline | None, metric: str = TIME) -> Prior | None:
     """The promoted spread of a case, when it rests on enough blocks that were measured as these are."""
     values = baseline.blocks.get(metric, ()) if baseline else ()
-    if len(values) <= MIN_PRIOR_DF or differing(record, run, baseline):
+    if len(values) <= MIN_PRIOR_DF or differing(record, run, baseline) or (metric == TIME and against_another(record, baseline)):
         return None
     spread = float(np.std(values, ddof=1))
     return Prior(spread, len(values) - 1) if spread > LEAST_SPREAD else None
 
 
 def placebo(blocks: Sequence[Block], reference: str, level: float = 0.95, calm: Prior | None = None) -> Estimate | None:
-    """The second, identical reference against the first, as a ratio; None when it did not run."""
+    """The second, identical reference against the first, as a ratio; None without two blocks of it, or one and a known spread."""
     values = speed_values([block for block in blocks if PLACEBO in block.times], PLACEBO, reference)
-    return as_ratio(t_interval(values, level, calm)) if len(values) > 1 else None
+    return as_ratio(t_interval(values, level, calm)) if len(values) > (0 if calm else 1) else None
 
 
 def contaminated(found: Estimate | None) -> bool:
@@ -101,6 +106,12 @@ def contaminated(found: Estimate | None) -> bool:
     An interval too wide to tell is no contamination; it calls for more blocks.
     """
     return found is not None and abs(math.log(found.centre)) > PLACEBO_MARGIN and not found.low <= 1 <= found.high
+
+
+def unmeasured(values: Mapping[str, float], name: str) -> str:
+    """Why a case has no number under ``name``: it is nan or infinite, or there is none."""
+    found = values.get(name)
+    return f"{name} was not measured" if found is None else f"{name} is {found}, expected a finite number; measure it again"
 
 
 def moved(evidence: Evidence) -> bool:
@@ -124,10 +135,11 @@ def evidence_of(run: Run, baselines: Mapping[str, Baseline]) -> list[Evidence]:
 
 def contaminated_groups(run: Run, baselines: Mapping[str, Baseline]) -> set[str]:
     """Groups (model/dataset) in which the placebo moved for any case that was timed."""
-    return {group_of(each.record) for each in evidence_of(run, baselines) if each.blocks and _moved_or_broken(each)}
+    return {group_of(each.record) for each in evidence_of(run, baselines) if each.blocks and moved_or_broken(each)}
 
 
-def _moved_or_broken(evidence: Evidence) -> bool:
+def moved_or_broken(evidence: Evidence) -> bool:
+    """Whether the placebo moved; not where it cannot be told, because its times are broken."""
     try:
         return moved(evidence)
     except ValueError:  # nan, inf or zero among the times: the verdicts say so

@@ -50,9 +50,9 @@ def value(number: float, line: Threshold, metric: Metric) -> str:
     if math.isnan(number):
         return "undefined"
     if line.against is Against.BASELINE:
-        return _share(number - 1, "+")
+        return share(number - 1, "+")
     if line.against is Against.REFERENCE:
-        return _times(number) if metric.quantity == "speed-up" else _share(number)
+        return _times(number) if metric.quantity == "speed-up" else share(number)
     if metric.unit == "B":
         return f"{number / 1e6:.4g} MB"
     return f"{number:.4g}" + (f" {metric.unit}" if metric.unit else "")
@@ -73,7 +73,8 @@ def _end(found: Estimate, end: float, line: Threshold, metric: Metric) -> str:
     return "any higher" if end > found.centre else "any lower"
 
 
-def _share(number: float, sign: str = "") -> str:
+def share(number: float, sign: str = "") -> str:
+    """``12.3%``; beyond ±1,000 % it is ``over`` or ``under`` that."""
     if abs(number) <= MOST:
         return f"{number:{sign}.1%}"
     return f"{'over' if number > 0 else 'under'} {math.copysign(MOST, number):{sign},.0%}"

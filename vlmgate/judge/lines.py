@@ -8,11 +8,12 @@ from vlmgate.judge.evidence import TIMED, Evidence
 from vlmgate.judge.levels import SKIP, Levels
 from vlmgate.judge.quality import captions_phrase, changed_captions, seen_phrase
 from vlmgate.judge.rule import change, decide, goal
-from vlmgate.judge.sentences import confirmation_phrase, failure_sentence, sentence
+from vlmgate.judge.sentences import confirmation_phrase, detects_phrase, failure_sentence, sentence
 from vlmgate.judge.since import changed_since, since_phrase
 from vlmgate.judge.speed import CONTAMINATED, margin
 from vlmgate.judge.waivers import in_force, waiver_phrase
 from vlmgate.spec import Against, Change, Estimate, Metric, Outcome, Question, Threshold, Verdict, Waiver
+from vlmgate.stats import coverage, detectable
 
 NO_TIMING = "timing is switched off (--benchmark-disable)"
 
@@ -52,6 +53,7 @@ def _decided(
     outcome = Outcome.UNRESOLVED if why else decide(found, number, better)
     if outcome is Outcome.FAIL and in_force(waiver, evidence.run):
         outcome = Outcome.WAIVED
+    detects = None if why or outcome not in (Outcome.PASS, Outcome.UNRESOLVED) else _detects(found, metric, levels)
     state, fresh, doubt = confirm(evidence, line, metric, levels, number, better) if outcome is Outcome.FAIL else ("", None, "")
     said = confirmation_phrase(state, fresh, doubt, line, metric)
     if state in (NEEDED, REFUTED):
@@ -59,7 +61,8 @@ def _decided(
     changed, captions = _captions(evidence, line, metric, found)
     since = changed_since(evidence.baseline, evidence.run) if line.against is Against.BASELINE and evidence.baseline else []
     told = since_phrase(since) if outcome is Outcome.FAIL else ""
-    said = f"{captions}{said}{told}{waiver_phrase(waiver, outcome, evidence.run)}"
+    shown = detects_phrase(found, metric, detects) if outcome is Outcome.PASS else ""
+    said = f"{captions}{shown}{said}{told}{waiver_phrase(waiver, outcome, evidence.run)}"
     return replace(
         base,
         outcome=outcome,
@@ -73,7 +76,15 @@ def _decided(
         contaminated=why == CONTAMINATED,
         changed=changed,
         since=tuple(since),
+        detects=detects,
     )
+
+
+def _detects(found: Estimate, metric: Metric, levels: Levels) -> float | None:
+    """The growth of time or joules beyond the line that blocks like these find; None for what no block measures."""
+    if metric.question not in TIMED or found.error is None:
+        return None
+    return detectable(found.error, coverage(levels.fail))
 
 
 def _captions(evidence: Evidence, line: Threshold, metric: Metric, found: Estimate) -> tuple[dict[str, tuple[str, ...]], str]:

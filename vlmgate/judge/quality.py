@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from vlmgate.judge.evidence import Evidence
+from vlmgate.judge.evidence import Evidence, unmeasured
 from vlmgate.judge.levels import Levels
 from vlmgate.judge.paired import holds_no
 from vlmgate.metrics import scores
@@ -21,8 +21,10 @@ def quality(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels)
     """A score, the share of the reference's that is kept, or now ÷ then (None without one), and why it cannot decide."""
     record, reference = evidence.record, evidence.reference
     score = record.scores.get(metric.name, math.nan)
-    if not record.quality or not math.isfinite(score):
+    if not record.quality:
         return None, "no caption was scored"
+    if not math.isfinite(score):
+        return None, unmeasured(record.scores, metric.name)
     if line.against is Against.LIMIT:
         return Estimate(score, score, score, len(record.quality), 1.0, record.signature), ""
     if line.against is Against.BASELINE:

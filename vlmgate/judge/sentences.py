@@ -5,7 +5,7 @@ import math
 from vlmgate.judge.drift import DRIFT, sustained_level
 from vlmgate.judge.estimates import MEMORY_RESOLUTION
 from vlmgate.judge.evidence import Evidence
-from vlmgate.judge.figures import interval, value, what
+from vlmgate.judge.figures import interval, share, value, what
 from vlmgate.judge.rule import change
 from vlmgate.judge.speed import between_runs
 from vlmgate.spec import (
@@ -21,7 +21,7 @@ from vlmgate.spec import (
     Threshold,
     VlmgateError,
 )
-from vlmgate.stats import needed
+from vlmgate.stats import DETECTED, needed
 
 MOST_BLOCKS, MOST_IMAGES = 400, 100_000  # beyond a day's work on a large model
 BLIND = 2 * math.sqrt(2)  # spreads between runs: a difference of two runs that no number of blocks resolves
@@ -61,6 +61,14 @@ def confirmation_phrase(state: str, fresh: Estimate | None, doubt: str, line: Th
     if state == "confirmed":
         return f"; confirmed: {gave}"
     return f"not confirmed: {gave}, which is on the good side of the line; run again, for one of the two is chance"
+
+
+def detects_phrase(found: Estimate, metric: Metric, growth: float | None) -> str:
+    """What a line on speed or energy that holds could have shown: a pass that could not have failed is worth nothing."""
+    if growth is None:
+        return ""
+    loss = "slow-down" if metric.question is Question.LATENCY else "rise"
+    return f"; {found.n} blocks like these find a {loss} of {share(growth)} beyond the line in {DETECTED:.0%} of runs"
 
 
 def failure_sentence(record: CaseRecord, failure: Failure) -> str:

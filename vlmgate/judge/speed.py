@@ -26,8 +26,7 @@ def speed(evidence: Evidence, line: Threshold, levels: Levels) -> tuple[Estimate
     if not values:
         return None, "no block was measured; run without --benchmark-disable and with a larger --time-budget"
     prior = None if line.against is Against.LIMIT else prior_of(record, evidence.run, evidence.baseline)
-    least = PROMOTED_SD if prior else ASSUMED_SD
-    why = CONTAMINATED if moved(evidence) else doubt(values, prior)
+    least, why = footing(evidence, values, prior)
     if line.against is Against.LIMIT:
         return two_levels(lambda level: as_ratio(t_interval(values, level, least_sd=least)), levels, Better.LOWER), why
     if line.against is Against.REFERENCE:
@@ -80,6 +79,14 @@ def _measured(baseline: Baseline | None) -> tuple[float, float] | None:
     if baseline is None or baseline.between_sd is None or baseline.between_runs < LEAST_RUNS:
         return None
     return (baseline.between_sd, baseline.between_runs - 1) if 0 <= baseline.between_sd < math.inf else None
+
+
+def footing(
+    evidence: Evidence, values: Sequence[float], prior: Prior | None, what: str = "time", meter: str = "clock"
+) -> tuple[float, str]:
+    """The least spread of an interval on block values, and why these values decide nothing ("" where they may)."""
+    least = PROMOTED_SD if prior else ASSUMED_SD
+    return least, CONTAMINATED if moved(evidence) else doubt(values, prior, what, meter)
 
 
 def doubt(values: Sequence[float], prior: Prior | None, what: str = "time", meter: str = "clock") -> str:

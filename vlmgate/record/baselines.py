@@ -16,6 +16,7 @@ from vlmgate.record.codec import to_json
 from vlmgate.record.document import SCHEMA_VERSION, check, check_version, layout, read_document
 from vlmgate.record.environment import differences
 from vlmgate.record.files import TEMPORARY, locked, read_as, safe_name, write_together
+from vlmgate.record.finite import check_finite
 from vlmgate.record.fitness import other_than, unfit, unlike
 from vlmgate.record.occasions import levels, with_occasion, with_spread
 from vlmgate.spec import Baseline, CaseRecord, Environment, Run, VlmgateError
@@ -25,6 +26,7 @@ ENVIRONMENT_FILE = "environment.json"
 LOCK_FILE = ".promote.lock"
 PATIENCE = 10.0  # seconds a second promotion waits for the first
 PASSING = ("commit", "dirty", "load_average")  # of info: true of one moment, noise in a review
+RESTORE = "restore the file from git, or delete it and promote the case anew"
 
 BlockValues = Mapping[str, Mapping[str, tuple[float, ...]]]
 
@@ -117,6 +119,7 @@ def _stored(root: Path, run: Run, record: CaseRecord) -> tuple[Path, Baseline | 
 def text_of(baseline: Baseline, path: Path) -> str:
     """A baseline as its file holds it, checked against the schema."""
     data = {"schema": SCHEMA_VERSION, **to_json(baseline)}
+    check_finite(data, path, "it is not promoted: measure the case again")
     check(data, "baseline", path)
     return layout(data, indent=2, sort=True)
 
@@ -178,6 +181,7 @@ def baseline_of(
         history=(*past, entry),
         tier=run.tier,
         occasions=old.occasions if old else (),
+        reference=record.reference,
     )
     return with_spread(made)
 
@@ -271,7 +275,9 @@ def find_baseline(root: Path, which: str) -> Baseline | None:
 
 def _read_baseline(root: Path, path: Path, environment: str) -> Baseline:
     """One file, which must be of the environment and the case that its path names: a copied or renamed one is not."""
-    data = read_document(path)
+    data = read_document(path, constants=True)
+    check_version(data, path)
+    check_finite(data, path, RESTORE)
     check(data, "baseline", path)
     baseline = read_as(Baseline, data, path)
     if baseline.environment != environment:

@@ -43,8 +43,11 @@ def _plain(value: Any, ascii_only: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
 
 
-def read_document(path: Path) -> Any:
-    """The JSON value in a file. Raises VlmgateError: missing, unreadable, empty, truncated, not JSON, a key given twice."""
+def read_document(path: Path, *, constants: bool = False) -> Any:
+    """The JSON value in a file. Raises VlmgateError: missing, unreadable, empty, truncated, not JSON, a key given twice.
+
+    NaN and Infinity, which are no JSON, are refused too; with ``constants`` they come back as floats, to be named by place.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -53,14 +56,14 @@ def read_document(path: Path) -> Any:
         raise VlmgateError(f"{path} is not a text file in UTF-8 (byte {error.start}); restore it or make it anew") from None
     except OSError as error:
         raise VlmgateError(f"{path} cannot be read: {error.strerror}; give a file that can be read") from None
-    return _parse(text, path)
+    return _parse(text, path, constants)
 
 
-def _parse(text: str, path: Path) -> Any:
+def _parse(text: str, path: Path, constants: bool) -> Any:
     if not text.strip():
         raise VlmgateError(f"{path} is empty, expected JSON; restore it or make it anew")
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=float if constants else _no_constant, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             raise VlmgateError(

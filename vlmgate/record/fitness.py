@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vlmgate.record.occasions import TIME
-from vlmgate.spec import Baseline, CaseRecord, Outcome, Question, Run, setting_changes
+from vlmgate.spec import Baseline, CaseRecord, Outcome, Question, Run, reference_change, setting_changes
 
 LEAST_BLOCKS = 24  # of a timed case: with 3, a slow-down of 10 % is found in 11 % of runs at a spread of 4.5 %; with 24 in 99 %
 LEAST_REPEATED = 2  # blocks of another occasion: one alone has no spread to take off
@@ -43,9 +43,10 @@ def unlike(run: Run, record: CaseRecord, values: Mapping[str, Sequence[float]], 
 
 
 def other_than(run: Run, record: CaseRecord, baseline: Baseline) -> list[str]:
-    """Settings and images of a case that are not those of ``baseline``, so that the two cannot be compared."""
+    """Settings, images and reference of a case that are not those of ``baseline``, so that their speeds cannot be compared."""
     same = run.datasets.get(record.dataset) == baseline.dataset
-    return setting_changes(baseline.settings, record.settings, same_images=same)
+    changes = setting_changes(baseline.settings, record.settings, same_images=same)
+    return [*changes, *reference_change(baseline.reference, record.reference)]
 
 
 def broken(run: Run, record: CaseRecord) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+from vlmgate.judge.beside import side_name
 from vlmgate.judge.figures import LABELS
 from vlmgate.judge.since import changed_beside
 from vlmgate.spec import Against, Estimate, Question, Run
@@ -16,8 +17,8 @@ def sides(run: Run) -> str:
     """``against ~/old: onnxruntime 1.22.1 → 1.32.0``, and whether a commit has libraries of its own; empty without --against."""
     if run.other is None:
         return ""
-    shared = " (its code with the libraries of this side)" if run.other.info.get("own_libraries") is False else ""
-    return f"against {run.other.label}{shared}: {', '.join(changed_beside(run)) or 'the same commit and libraries'}"
+    name = side_name(run.other.label, own_libraries=run.other.info.get("own_libraries") is not False)
+    return f"against {name}: {', '.join(changed_beside(run)) or 'the same commit and libraries'}"
 
 
 def columns(run: Run, figure: Figure) -> tuple[Line, list[Line]]:

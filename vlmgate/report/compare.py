@@ -7,7 +7,7 @@ from statistics import fmean
 
 from tabulate import tabulate
 
-from vlmgate.judge.evidence import evidence_of, speed_values
+from vlmgate.judge.evidence import Evidence, evidence_of, speed_values
 from vlmgate.judge.since import changed_between
 from vlmgate.judge.speed import between_runs
 from vlmgate.record import differences
@@ -71,13 +71,18 @@ def _unlike(then: Run, now: Run, a: CaseRecord, b: CaseRecord) -> str:
 
 def _speed(then: Run, now: Run, case: str, between: tuple[float, float]) -> Estimate | None:
     """Difference of the block values, both errors and the spread between runs counted."""
-    values = []
-    for run in (then, now):
-        each = next(found for found in evidence_of(run, {}) if found.record.id == case)
-        values.append(speed_values(each.blocks, each.record.variant, each.reference_variant if each.record.reference else None))
+    before, after = (next(found for found in evidence_of(run, {}) if found.record.id == case) for run in (then, now))
+    try:
+        values = [_values(each) for each in (before, after)]
+    except ValueError:  # a time that is none: its verdicts say so
+        return None
     if min(map(len, values)) < 2:
         return None
     return as_ratio(difference(values[1], values[0], between[0], LEVEL, None, between[1]))
+
+
+def _values(each: Evidence) -> tuple[float, ...]:
+    return speed_values(each.blocks, each.record.variant, each.reference_variant if each.record.reference else None)
 
 
 def _mean(record: CaseRecord, metric: str) -> float | None:

@@ -26,7 +26,7 @@ def render(run: Run) -> str:
     """The whole file: a head of ``COLUMNS`` and one row a case; an empty cell where nothing was measured.
 
     Speed-up has its 95 % interval beside it, retention is a share (0.98), ``reason`` holds the skip or failure, or the
-    sentences of the worst verdict. Lines end in CR LF (RFC 4180). Raises ValueError as ``rows``.
+    sentences of the worst verdict. Lines end in CR LF (RFC 4180).
     """
     target = io.StringIO()
     writer = csv.writer(target)

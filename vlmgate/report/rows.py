@@ -8,7 +8,7 @@ from statistics import fmean, geometric_mean, median
 
 from vlmgate.judge import LOOKS, PASS_ERROR, decided_share
 from vlmgate.judge.anatomy import Anatomy, anatomy
-from vlmgate.judge.evidence import Evidence, contaminated, group_of, judged, placebo, speed_values
+from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, group_of, judged, placebo, speed_values
 from vlmgate.spec import Block, CaseRecord, Estimate, Outcome, Run, Settings
 from vlmgate.stats import as_ratio, coverage, log_time, look_levels, t_interval
 
@@ -87,7 +87,7 @@ def counts(run: Run) -> Counts:
 
 
 def rows(run: Run) -> list[Row]:
-    """One row a case, in the order of the run. Raises ValueError for times that are not finite and positive."""
+    """One row a case, in the order of the run; without figures of time where one of its times is no number above zero."""
     records = {record.id: record for record in run.cases}
     worst = _worst(run)
     return [_row(run, record, records.get(record.reference), worst.get(record.id)) for record in run.cases]
@@ -103,8 +103,8 @@ def groups(run: Run) -> list[Group]:
 
 
 def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outcome | None) -> Row:
-    blocks = Evidence(run, record, reference, None).blocks
     base = reference or (None if record.reference else record)  # a reference is its own; a lost one gives no ratios
+    blocks = _sound(Evidence(run, record, reference, None).blocks, record.variant, base.variant if base else "")
     seconds = _seconds(record, blocks)
     memory, size = _memory(record), _positive(record.exact.get("size"))
     return Row(
@@ -127,6 +127,12 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
         anatomy=anatomy(record, blocks),
         peaks=_peaks(record),
     )
+
+
+def _sound(blocks: list[Block], *arms: str) -> list[Block]:
+    """The blocks; none of them where an arm has a time that is no number above zero, which its verdicts call broken."""
+    times = (t for block in blocks for arm in arms for image in block.times.get(arm, ()) for t in image)
+    return blocks if all(0 < t < math.inf for t in times) else []
 
 
 def _seconds(record: CaseRecord, blocks: Sequence[Block]) -> float | None:
@@ -194,7 +200,7 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
     blocks = judged(run.blocks, group_of(first), name)
     # the level at which judging looks at the placebo, so that the word here and the verdicts agree
     look = Evidence(run, reference or first, None, None).look
-    found = placebo(blocks, name, coverage(look_levels(PASS_ERROR, LOOKS)[look]))
+    found = placebo(_sound(blocks, name, PLACEBO), name, coverage(look_levels(PASS_ERROR, LOOKS)[look]))
     return Group(
         label=f"{first.model} on {first.dataset}" if several else first.model,
         model=first.model,
@@ -205,7 +211,7 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
         blocks=len(blocks),
         placebo=found,
         contaminated=_contaminated(run, {record.id for record, _ in members}, found),
-        yardstick=tuple(median(block.yardstick) for block in blocks if block.yardstick),
+        yardstick=tuple(t for block in blocks if block.yardstick and 0 < (t := median(block.yardstick)) < math.inf),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmgate import measure
+from vlmgate.judge.beside import side_name
 from vlmgate.measure import Answer, run_job
 from vlmgate.models import MODELS
 from vlmgate.protocol import VERSION
@@ -41,7 +42,7 @@ class Side:
     @property
     def about(self) -> str:
         """Its name, with what it shares with this side."""
-        return self.label if self.own else f"{self.label} (its code with the libraries of this side)"
+        return side_name(self.label, own_libraries=self.own)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vlmgate.judge import judge_run
 from vlmgate.judge.energy import ENERGY, energy_values
-from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, moved, placebo, speed_values
+from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, moved_or_broken, placebo, speed_values
 from vlmgate.judge.lines import NO_TIMING
 from vlmgate.judge.since import changed_since
 from vlmgate.spec import Baseline, Run
@@ -28,11 +28,13 @@ def block_values(run: Run) -> dict[str, dict[str, tuple[float, ...]]]:
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for each in evidence_of(run, {}):
         record = each.record
-        values = {TIME: speed_values(each.blocks, record.variant, each.reference_variant if record.reference else None)}
-        if not record.reference:
-            blocks = [block for block in each.blocks if PLACEBO in block.times]
-            values[PLACEBO] = speed_values(blocks, PLACEBO, record.variant)
-        with suppress(ValueError):  # below the idle power: a broken measurement, which is not kept
+        values: dict[str, tuple[float, ...]] = {}
+        with suppress(ValueError):  # no time above zero: a broken measurement, which is not kept
+            values[TIME] = speed_values(each.blocks, record.variant, each.reference_variant if record.reference else None)
+            if not record.reference:
+                blocks = [block for block in each.blocks if PLACEBO in block.times]
+                values[PLACEBO] = speed_values(blocks, PLACEBO, record.variant)
+        with suppress(ValueError):  # below the idle power: broken too
             values[ENERGY] = energy_values(each.blocks, record.variant)
         if kept := {metric: block for metric, block in values.items() if block}:
             found[record.id] = kept
@@ -43,7 +45,7 @@ def contaminated_cases(run: Run, baselines: Mapping[str, Baseline]) -> dict[str,
     """Case id → why its times are not to be trusted: the placebo, a second copy of the reference, differs from it."""
     found: dict[str, list[str]] = {}
     for each in evidence_of(run, baselines):
-        if each.blocks and moved(each) and (seen := placebo(each.blocks, each.reference_variant)):
+        if each.blocks and moved_or_broken(each) and (seen := placebo(each.blocks, each.reference_variant)):
             found[each.record.id] = [f"contaminated: the placebo is {seen.centre:.3f}× as fast as the reference it is a copy of"]
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vlmgate.spec.verdicts import Estimate, Metric, Threshold, Verdict, Waiver
+from vlmgate.spec.verdicts import Estimate, Metric, StandardError, Threshold, Verdict, Waiver
 from vlmgate.spec.words import Against, Better, Change, Outcome, Question, Source, VlmgateError
 
 __all__ = [
@@ -29,12 +29,14 @@ __all__ = [
     "Run",
     "Settings",
     "Source",
+    "StandardError",
     "Step",
     "Threshold",
     "Variant",
     "Verdict",
     "VlmgateError",
     "Waiver",
+    "reference_change",
     "setting_changes",
 ]
 
@@ -128,6 +130,11 @@ def setting_changes(then: Settings, now: Settings, *, same_images: bool = True) 
     pairs = ((name, getattr(then, name), getattr(now, name)) for name in COMPARED)
     found = [f"{name} ({before} then, {after} now)" for name, before, after in pairs if before != after]
     return found if same_images or then.images != now.images else [*found, "image files (sha256)"]
+
+
+def reference_change(then: str | None, now: str) -> list[str]:
+    """The same of the case that a speed is against (``""``: it is a reference itself); nothing where it was not kept."""
+    return [] if then is None or then == now else [f"reference ({then or 'none'} then, {now or 'none'} now)"]
 
 
 @dataclass(frozen=True)
@@ -277,3 +284,4 @@ class Baseline:
     between_sd: float | None = None  # spread of the log ratio from run to run, net of the blocks'; None: not measured
     between_runs: int = 0  # runs behind between_sd: its degrees of freedom are one less
     occasions: tuple[Mapping[str, Any], ...] = ()  # runs of the unchanged thing, for the spread between runs
+    reference: str | None = None  # id of the case that its speed is against, "" for a reference itself; None: an older file

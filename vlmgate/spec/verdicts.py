@@ -43,6 +43,15 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class StandardError:
+    """How far a centre may lie off, as logarithms: ``value`` on ``df`` degrees of freedom, never taken below ``least``."""
+
+    value: float
+    df: float
+    least: float = 0.0
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A centre with an interval. ``signature`` says how it was made, so that nobody compares unlike with unlike."""
 
@@ -52,6 +61,7 @@ class Estimate:
     n: int
     level: float  # coverage of the interval, two-sided; 1.0 for exact values
     signature: str
+    error: StandardError | None = None  # of block values; None: the value is exact, or its interval comes from draws
 
 
 @dataclass(frozen=True)
@@ -75,3 +85,5 @@ class Verdict:
     contaminated: bool = False  # the placebo moved, so that nothing was decided
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # example id → the baseline's caption and this one's
     since: tuple[str, ...] = ()  # against the baseline: what it was made with and this was not, such as "torch 2.12 → 2.13"
+    detects: float | None = None  # of a line on speed or energy: the growth of time or joules beyond it, 0.08 being 8 %, that
+    # blocks like these find in 9 of 10 runs; None where it fails, or nothing was measured

@@ -7,11 +7,12 @@ from vlmgate.stats.history import Level, against_level, between_runs, sustained
 from vlmgate.stats.images import Score, bootstrap_ratio, permutation_p
 from vlmgate.stats.intervals import Prior, as_ratio, difference, half_widths, held_sd, moderated_sd, t_interval
 from vlmgate.stats.levels import coverage, line_level, look_levels
-from vlmgate.stats.planning import detectable_drop, needed, power
+from vlmgate.stats.planning import DETECTED, detectable, detectable_drop, needed, power
 from vlmgate.stats.roofline import floor_seconds
 from vlmgate.stats.values import Array, block_value, log_time
 
 __all__ = [
+    "DETECTED",
     "Array",
     "Level",
     "Prior",
@@ -22,6 +23,7 @@ __all__ = [
     "block_value",
     "bootstrap_ratio",
     "coverage",
+    "detectable",
     "detectable_drop",
     "difference",
     "floor_seconds",

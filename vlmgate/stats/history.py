@@ -85,12 +85,8 @@ def against_level(
         return around(math.nan, math.nan, df, 0, level, signature)
     parts = ((sd**2 / now.size, df), (between_sd**2, between_df), (then.error**2, then.df))
     error = math.sqrt(sum(variance for variance, _ in parts))
-    found = around(float(now.mean()) - then.mean, error, joined_df(*parts), now.size, level, signature)
-    if not least_sd:
-        return found
-    known = math.sqrt(least_sd**2 / now.size + between_sd**2 + then.error**2)
-    least = around(found.centre, known, math.inf, now.size, level, signature)
-    return found if found.high >= least.high else least
+    least = math.sqrt(least_sd**2 / now.size + between_sd**2 + then.error**2) if least_sd else 0.0
+    return around(float(now.mean()) - then.mean, error, joined_df(*parts), now.size, level, signature, least)
 
 
 def _within(levels: Sequence[Promotion]) -> float:

@@ -1,13 +1,13 @@
 """Intervals on block values: Student's t, the moderated t, and the difference of two runs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from vlmgate.spec import Estimate
+from vlmgate.spec import Estimate, StandardError
 from vlmgate.stats.values import Array, finite
 
 
@@ -91,8 +91,12 @@ def t_interval(values: npt.ArrayLike, level: float, prior: Prior | None = None, 
         signature = f"moderated t, {x.size} blocks, prior sd {prior.sd:.4g} on {prior.df:g} df"
     if least_sd:
         signature += f", no narrower than for an sd of {least_sd:.4g}"
-    half = float(half_widths(x, level, prior.sd if prior else None, prior.df if prior else 0.0, least_sd)) if x.size else math.inf
-    return _between(float(x.mean()) if x.size else math.nan, half, x.size, level, signature)
+    if not x.size:
+        return _between(math.nan, math.inf, 0, level, signature)
+    half = float(half_widths(x, level, prior.sd if prior else None, prior.df if prior else 0.0, least_sd))
+    sd, df = held_sd(x, prior)
+    error = StandardError(sd / math.sqrt(x.size), df, least_sd / math.sqrt(x.size)) if df else None
+    return _between(float(x.mean()), half, x.size, level, signature, error)
 
 
 def difference(
@@ -123,11 +127,9 @@ def difference(
         return around(math.nan, math.nan, df, now.size, level, signature)
     share, between = 1 / now.size + 1 / base.size, 2 * between_sd**2
     centre, within = float(now.mean() - base.mean()), sd**2 * share
-    found = around(
-        centre, math.sqrt(within + between), joined_df((within, df), (between, between_df)), now.size, level, signature
-    )
-    known = float(quantile(math.inf, level)) * math.sqrt(least_sd**2 * share + between)
-    return found if found.high - centre >= known or not least_sd else _between(centre, known, now.size, level, signature)
+    error, joined = math.sqrt(within + between), joined_df((within, df), (between, between_df))
+    least = math.sqrt(least_sd**2 * share + between) if least_sd else 0.0
+    return around(centre, error, joined, now.size, level, signature, least)
 
 
 def joined_df(*parts: tuple[float, float]) -> float:
@@ -142,7 +144,7 @@ def as_ratio(estimate: Estimate) -> Estimate:
     """An interval on logarithms as one on the ratio itself; verdicts are the same on either."""
     with np.errstate(over="ignore"):
         centre, low, high = (float(np.exp(x)) for x in (estimate.centre, estimate.low, estimate.high))
-    return Estimate(centre, low, high, estimate.n, estimate.level, f"ratio, {estimate.signature}")
+    return replace(estimate, centre=centre, low=low, high=high, signature=f"ratio, {estimate.signature}")
 
 
 def quantile(df: float | Array, level: float) -> Array:
@@ -152,13 +154,18 @@ def quantile(df: float | Array, level: float) -> Array:
     return np.asarray(np.where(np.isinf(df), special.ndtri((1 + level) / 2), special.stdtrit(df, (1 + level) / 2)))
 
 
-def around(centre: float, error: float, df: float, n: int, level: float, signature: str) -> Estimate:
-    """The t interval of a standard error on ``df`` degrees of freedom; infinite where there are none or no error is known."""
-    half = float(quantile(df, level)) * error if df and not math.isnan(error) else math.inf
-    return _between(centre, half, n, level, signature)
+def around(centre: float, error: float, df: float, n: int, level: float, signature: str, least: float = 0.0) -> Estimate:
+    """The t interval of a standard error on ``df`` degrees of freedom; infinite where there are none or no error is known.
+
+    Never narrower than the normal interval of a standard error that is known to be ``least``.
+    """
+    if not df or math.isnan(error):
+        return _between(centre, math.inf, n, level, signature)
+    half = max(float(quantile(df, level)) * error, float(quantile(math.inf, level)) * least)
+    return _between(centre, half, n, level, signature, StandardError(error, df, least))
 
 
-def _between(centre: float, half: float, n: int, level: float, signature: str) -> Estimate:
+def _between(centre: float, half: float, n: int, level: float, signature: str, error: StandardError | None = None) -> Estimate:
     if math.isnan(centre):
         return Estimate(centre, -math.inf, math.inf, n, level, signature)
-    return Estimate(centre, centre - half, centre + half, n, level, signature)
+    return Estimate(centre, centre - half, centre + half, n, level, signature, error)

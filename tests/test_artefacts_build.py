@@ -37,11 +37,11 @@ from vlmgate.variants import VARIANTS
 from vlmgate.variants.cast import DTYPES
 
 ROOT = Path(__file__).resolve().parents[1]
-# fp32-compile has a test of its own (tests/test_variants_compiled.py): compiling takes half a minute
+# those under torch.compile have tests of their own (test_variants_compiled.py, test_variants_torchao.py): it takes half a minute
 RUNNABLE = [
     name
     for name, variant in VARIANTS.items()
-    if variant.backend == "torch" and not cannot_run(variant) and name != "fp32-compile"
+    if variant.backend == "torch" and not cannot_run(variant) and not name.endswith("-compile")
 ]
 SHRUNK = [name for name in RUNNABLE if name.startswith(("neurons", "heads", "layers"))]
 DENSE = [name for name in ("fp32", "pruned", "bf16") if name in RUNNABLE]
@@ -99,6 +99,7 @@ def test_a_reloaded_artefact_gives_the_same_tokens_and_captions(
 ) -> None:
     folder, exact = built[name]
     assert exact["reloads"] == 1.0
+    assert exact["expected_bytes"] == exact["weight_bytes"], "every recipe of ours has a closed form"
     before, after = in_memory(tiny_checkpoint, tiny_model, tiny_variant(name)), load_artefact(folder)
     inputs = after.inputs(images())
     assert torch.equal(inputs["pixel_values"], before.inputs(images())["pixel_values"])
@@ -401,6 +402,39 @@ def test_a_variant_for_cuda_needs_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("fp16-cuda", "fp32-cuda"):
         assert cannot_run(VARIANTS[name]).startswith(f"{name} needs an NVIDIA GPU with CUDA; torch {torch.__version__} sees none")
     assert cannot_run(VARIANTS["fp32"]) == ""
+
+
+NEEDS = {  # ends or parts of names → what a machine that has nothing but torch without INT8 engines lacks
+    "-cuda": "needs an NVIDIA GPU with CUDA; torch ",
+    "-compile": "torch.compile needs a C++ compiler (g++, clang++, c++), and none is installed: apt install g++",
+    "bnb-": "needs bitsandbytes: pip install 'vlmgate[bnb]'",
+    "-nf4": "needs bitsandbytes: pip install 'vlmgate[bnb]'",
+    "torchao-": "needs torchao: pip install 'vlmgate[torchao]'",
+    "onnx-": "needs onnxruntime: pip install 'vlmgate[onnx]'",
+    "openvino-": "needs openvino: pip install 'vlmgate[openvino]'",
+    "bf16": "this processor has no bfloat16 instructions",
+    "int8": "no INT8 engine (torch.backends.quantized.supported_engines is empty on this machine)",
+}
+ELSEWHERE = ("torchao-", "onnx-", "openvino-")  # whose INT8 and bfloat16 are not torch's
+ANYWHERE = ("fp32", "fp16", "pruned", "pruned-2of4", "neurons-30", "heads-25", "layers-25")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_everything_that_a_variant_needs_is_said_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("bnb", "torchao", "artefact"):
+        monkeypatch.setattr(f"vlmgate.variants.{module}.find_spec", lambda name: None)
+    for module in ("onnx", "openvino"):
+        monkeypatch.setattr(f"vlmgate.backends.{module}.find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch._C, "_supported_qengines", lambda: [0])  # torch's own code for "none"
+    monkeypatch.setattr("vlmgate.variants.cast.has_bfloat16", lambda: False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    own = {key: words for key, words in NEEDS.items() if key in name}
+    if name.startswith(("bnb-", *ELSEWHERE)):
+        own = {key: words for key, words in own.items() if key not in ("bf16", "int8")}
+    why = cannot_run(VARIANTS[name])
+    assert {words for words in NEEDS.values() if words in why} == set(own.values()), why
+    assert (why == "") is (name in ANYWHERE)
 
 
 def test_an_unknown_part_is_an_error_even_beside_a_known_one(tiny_checkpoint: Path, tiny_model: Model) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from tiny import save_tiny_blip
 
 import vlmgate
 from vlmgate import spec
-from vlmgate.artefacts import cannot_run, figures, flaw
+from vlmgate.artefacts import build_artefact, cannot_run, figures, flaw
+from vlmgate.judge.always import always
 from vlmgate.running.exporting import copy_out, prepare_one
-from vlmgate.spec import Model, Outcome, Variant, VlmgateError
+from vlmgate.spec import Model, Outcome, Question, Variant, VlmgateError
 from vlmgate.variants import VARIANTS, artefact
 from vlmgate.variants.artefact import CARD, fingerprint, named
 
@@ -161,6 +163,42 @@ def test_a_torchao_folder_is_measured_as_stored(tiny_checkpoint: Path, tmp_path:
     found, plain = figures(variant(folder), "blip"), figures(variant(tiny_checkpoint), "blip")
     assert found["low_precision_share"] > 0.3 and found["weight_bytes"] < 0.8 * plain["weight_bytes"]
     assert found["parameters"] == plain["parameters"]
+
+
+@pytest.mark.parametrize("name", ["onnx-int8", "openvino-int8"])
+def test_a_graph_is_gated_as_it_is_and_floats_under_the_name_of_int8_are_found_out(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, name: str
+) -> None:
+    """An export in INT8, and beside it one whose graphs were put in its place in float32 by somebody."""
+    whole = small(name)
+    if why := cannot_run(whole):
+        pytest.skip(why)
+    build_artefact(tiny_model, whole, tiny_checkpoint, tmp_path / "made")
+    folder = copy_out(tmp_path / "made", tmp_path / "shipped", "a card")
+    assert variant(folder).backend == whole.backend and flaw(variant(folder)) == ""
+    found = figures(variant(folder), "blip")
+    assert found["low_precision_kernels"] > 0.9 and "reloads" not in found
+    assert found["size"] == sum(file.stat().st_size for file in folder.iterdir() if file.name not in (CARD, artefact.README))
+    picture = ROOT / "fixtures" / "scenes" / "images" / "000000.jpg"
+    assert vlmgate.load(folder).caption([picture], max_tokens=6) == vlmgate.load(tmp_path / "made").caption(
+        [picture], max_tokens=6
+    )
+    build_artefact(tiny_model, replace(whole, steps=()), tiny_checkpoint, tmp_path / "floats")
+    for file in (file for file in (tmp_path / "floats").iterdir() if file.name != CARD):
+        shutil.copy(file, folder)
+    with pytest.raises(VlmgateError, match="is not the one that was exported"):
+        figures(variant(folder), "blip")
+    shutil.copy(tmp_path / "made" / CARD, folder)  # without the digests of an export
+    found = figures(variant(folder), "blip")
+    assert found["low_precision_kernels"] == 0.0
+    record = spec.CaseRecord("m/v/d", "m", "v", "d", "", (Question.SIZE,), spec.Settings(), {}, "", exact=found)
+    assert "low_precision_kernels" in [verdict.metric for verdict in always(record)]
+
+
+def small(name: str) -> Variant:
+    """The variant, calibrated on two images."""
+    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 2}) for step in VARIANTS[name].steps)
+    return VARIANTS[name] if name.startswith("onnx") else replace(VARIANTS[name], steps=steps)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ from pathlib import Path
 import llava
 import pytest
 
+from vlmgate.variants import VARIANTS
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -26,9 +28,23 @@ def test_size_of_a_model_of_the_suite(vlmgate: Run) -> None:
 def test_size_of_a_model_too_big_to_load(vlmgate: Run, tmp_path: Path) -> None:
     status, out, err = vlmgate("size", "--config", llava.write_config(tmp_path), "--variants", "bf16", "int8-dynamic-vision")
     assert (status, err) == (0, "") and f"{llava.PARAMETERS:,} parameters" in out
+    assert (
+        vlmgate("size", "llava-1.5-7b", "--variants", "bf16", "int8-dynamic-vision")[1].splitlines()[1:] == out.splitlines()[1:]
+    )
     found = cells(out)
     assert found["bf16"] == ["14,125.81", "0.5000"] and found["fp32"] == ["28,251.61", "1.0000"]
     assert 0.96 < float(found["int8-dynamic-vision"][1]) < 0.97  # the vision tower is a twenty-third of it
+
+
+def test_every_variant_of_torch_has_a_size_for_a_model_too_big_to_load(vlmgate: Run) -> None:
+    status, out, err = vlmgate("size", "llava-1.5-7b")
+    assert (status, err) == (0, "")
+    found = cells(out)
+    for name, variant in VARIANTS.items():
+        tied = any(step.recipe == "int8_dynamic" and step.parameters["tied"] for step in variant.steps)
+        if variant.backend == "torch" and not tied:  # which is an error where the output layer has a matrix of its own
+            assert float(found[name][1]) <= 1.0, found[name]
+    assert float(found["neurons-30-nf4"][1]) < float(found["bnb-nf4"][1]) < 0.2
 
 
 @pytest.mark.parametrize(

@@ -457,3 +457,22 @@ def test_the_full_tier_weighs_every_case_in_three_processes() -> None:
     asked = [case for case in suite.tier("full").cases if Question.MEMORY in case.questions]
     assert {case.dataset for case in asked} == {"scenes:2000", "awkward", "scenes"}
     assert {case.settings.processes for case in asked} == {3}
+
+
+def test_every_compressed_case_has_lines_of_its_own() -> None:
+    """What it stores, and where that can be known, what it says and how long it takes: one line for all is none."""
+    suite = open_suite(Namespace(suite=ROOT / "benchmarks" / "suite.yaml"))
+    holes = []
+    for tier in suite.tiers.values():
+        for case in tier.cases:
+            own = {line.metric for line in suite.thresholds_for(case.id) if line.cases != "*"}
+            if reference_of(case, tier.cases) is case:
+                continue
+            stored = {"size", "parameters", "bits_per_weight", "low_precision_share", "sparsity"}
+            wanted = [stored]
+            wanted += [{"cider"}] if case.model.source is Source.FIXTURE and Question.QUALITY in case.questions else []
+            wanted += [{"time_per_caption"}] if case.model.name == "blip-base" and case.variant.device == "cpu" else []
+            holes += [
+                f"{tier.name}: {case.id} has no line on {' or '.join(sorted(names))}" for names in wanted if not names & own
+            ]
+    assert holes == []

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 import vlms
 from torch import nn
+from transformers import AutoConfig
 
-from vlmgate.artefacts import load_reference
+from vlmgate.artefacts import build_artefact, cannot_run, load_reference
 from vlmgate.models import BLIP_PARTS
-from vlmgate.spec import Model, VlmgateError
-from vlmgate.variants import structure
+from vlmgate.spec import Model, Source, Step, Variant, VlmgateError
+from vlmgate.variants import VARIANTS, structure
 from vlmgate.variants.structure import ATTENTIONS, MLPS, blocks, stacks
 
 EVERYWHERE = [prefix for names in BLIP_PARTS.values() for prefix in names]
@@ -73,3 +75,68 @@ def test_the_configuration_of_a_block_is_that_of_its_nearest_ancestor(tiny_check
         found = structure.configs(model, block.name)
         assert any(each is config for each in found)
         assert {type(each) for each in found} == {type(config)}
+
+
+WIDTH, TEN, NEURONS, HEAD_DIM = 80, 10, 64, 8
+TIED, NF4 = VARIANTS["int8-dynamic-tied"].steps, VARIANTS["bnb-nf4"].steps
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A model of ten layers with ten heads each, so that every tenth can go."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"WIDTH": WIDTH, "LAYERS": TEN, "HEADS": TEN}.items():
+            patch.setattr(tiny, name, value)
+        folder = tiny.save_tiny_blip(tmp_path_factory.mktemp("ten") / "checkpoint")
+    return Model("ten", "blip", Source.LOCAL, str(folder), BLIP_PARTS)
+
+
+def taken(step: str, amount: float, *more: Step) -> Variant:
+    parameters = {"neurons": {"multiple": 1}, "heads": {"grouped": "auto"}, "layers": {}}[step]
+    first = Step(step, {"parts": ("vision", "text"), "amount": amount, **parameters})
+    return Variant(f"{step}-{amount:.0%}", (first, *more))
+
+
+def gone(model: nn.Module, step: str, amount: float) -> int:
+    """Parameters that go, by hand: one of each neuron, head and layer times how many of them."""
+    if step == "neurons":  # a row with its bias, and a column
+        return (NEURONS - structure.kept(NEURONS, amount)) * (2 * WIDTH + 1) * 2 * TEN
+    number = round(TEN * amount)
+    if step == "heads":  # of vision, self and cross attention: three times rows with a bias, and columns
+        return number * HEAD_DIM * (4 * WIDTH + 3) * 3 * TEN
+    layers = (model.get_submodule(f"{name}.1") for name in ("vision_model.encoder.layers", "text_decoder.bert.encoder.layer"))
+    return number * sum(value.numel() for layer in layers for value in layer.parameters())
+
+
+@pytest.mark.parametrize("amount", [0.1, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("step", ["neurons", "heads", "layers"])
+def test_a_tenth_to_seven_tenths_go_from_matrices_configuration_and_file(
+    ten: Model, step: str, amount: float, tmp_path: Path
+) -> None:
+    reference = load_reference(Path(ten.location), ten)
+    whole = sum(value.numel() for value in reference.parameters())
+    exact = build_artefact(ten, taken(step, amount), Path(ten.location), tmp_path / "a")
+    assert exact["parameters"] == whole - gone(reference, step, amount)
+    assert exact["weight_bytes"] == exact["expected_bytes"] == 4 * exact["parameters"]
+    assert exact["reloads"] == 1.0
+    file = (tmp_path / "a" / "model.safetensors").stat().st_size
+    assert exact["weight_bytes"] < file < 4 * whole
+    config = AutoConfig.from_pretrained(tmp_path / "a")
+    for part in (config.vision_config, config.text_config):
+        assert part.num_hidden_layers == (round(TEN * (1 - amount)) if step == "layers" else TEN)
+        assert part.intermediate_size == (structure.kept(NEURONS, amount) if step == "neurons" else NEURONS)
+
+
+@pytest.mark.parametrize("steps", [TIED, NF4], ids=["int8", "nf4"])
+@pytest.mark.parametrize("step", ["neurons", "heads", "layers"])
+def test_what_is_left_is_packed(ten: Model, step: str, steps: tuple[Step, ...], tmp_path: Path) -> None:
+    packed = Variant("packed", steps)
+    if why := cannot_run(packed):
+        pytest.skip(why)
+    whole = build_artefact(ten, packed, Path(ten.location), tmp_path / "whole")
+    exact = build_artefact(ten, taken(step, 0.7, *steps), Path(ten.location), tmp_path / "a")
+    reference = load_reference(Path(ten.location), ten)
+    assert exact["parameters"] == whole["parameters"] - gone(reference, step, 0.7)
+    assert exact["weight_bytes"] == exact["expected_bytes"] < whole["weight_bytes"]
+    assert exact["reloads"] == 1.0
+    assert exact.get("low_precision_kernels", 1.0) == 1.0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 SIDE, WIDTH, PATCH = 32, 32, 16
+LAYERS, HEADS = 2, 2
 
 
 def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
@@ -15,7 +16,7 @@ def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
 
     words = sorted({word for n in range(300) for line in scenes.captions(scenes.sample_scene(n)) for word in line.split()})
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
-    shape = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
     config = BlipConfig(
         text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": WIDTH},

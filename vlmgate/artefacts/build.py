@@ -18,6 +18,7 @@ from torch import nn
 
 from vlmgate.artefacts.captioner import load_processor
 from vlmgate.artefacts.closed_form import closed_form
+from vlmgate.artefacts.happened import keeps_weights, state_of
 from vlmgate.artefacts.load import ARTEFACT_VERSION, load_artefact, load_reference, read_card, shapes_of
 from vlmgate.artefacts.proof import fixed_pixels, promised
 from vlmgate.backends import TORCH, backend
@@ -35,14 +36,14 @@ WEIGHED = (".safetensors", ".onnx", ".xml", ".bin")
 
 
 def cannot_run(variant: Variant) -> str:
-    """Why this machine cannot run the variant, or an empty string."""
+    """Everything that this machine lacks to run the variant, or an empty string."""
+    reasons = []
     if variant.device.startswith("cuda") and not torch.cuda.is_available():
-        return f"{variant.name} needs an NVIDIA GPU with CUDA; torch {torch.__version__} sees none"
-    if variant.backend != TORCH and (why := backend(variant.backend).missing(variant)):
-        return str(why)
-    asked = ({**step.parameters, "device": variant.device} for step in variant.steps)
-    reasons = (recipe(step.recipe).missing(parameters) for step, parameters in zip(variant.steps, asked, strict=True))
-    return next((str(why) for why in reasons if why), "")
+        reasons.append(f"{variant.name} needs an NVIDIA GPU with CUDA; torch {torch.__version__} sees none")
+    if variant.backend != TORCH:
+        reasons.append(str(backend(variant.backend).missing(variant)))
+    reasons += [str(recipe(step.recipe).missing({**step.parameters, "device": variant.device})) for step in variant.steps]
+    return "; ".join(dict.fromkeys(filter(None, reasons)))
 
 
 def transform(loaded: nn.Module, model: Model, variant: Variant) -> int:
@@ -50,6 +51,9 @@ def transform(loaded: nn.Module, model: Model, variant: Variant) -> int:
 
     Returns:
         the number of parameters: of the model as it came, less what a step that shrinks it took out (quantizing takes none).
+
+    Raises:
+        VlmgateError: a step names a part that the model has not, or changed no weight.
     """
     parameters = _parameters(loaded)
     for step in variant.steps:
@@ -60,7 +64,13 @@ def transform(loaded: nn.Module, model: Model, variant: Variant) -> int:
             )
         prefixes = [prefix for part in parts for prefix in model.parts.get(part, ())]
         module, before = recipe(step.recipe), _parameters(loaded)
+        weights = None if keeps_weights(module) else state_of(loaded)
         module.apply(loaded, prefixes, step.parameters)
+        if weights is not None and state_of(loaded) == weights:
+            raise VlmgateError(
+                f"{variant.name}: {step.recipe} changed no weight of {model.name}, so it did not happen; mend it, or say "
+                "KEEPS_WEIGHTS = True in its module where that is meant"
+            )
         if getattr(module, "SHRINKS", False):
             parameters += _parameters(loaded) - before
     return parameters

@@ -16,6 +16,7 @@ from vlmgate.variants.artefact import CARD, digests, folder_of, size_of
 from vlmgate.variants.packed import linear_zeros
 
 LOW = ("int8", "uint8", "float8_e4m3fn", "float8_e5m2")  # types of single tensors
+OF_CALLS = ("reloads", "low_precision_kernels", "compile_seconds", "compiled_graphs")  # of the machine that exported it
 
 
 def flaw(variant: Variant) -> str:
@@ -56,10 +57,9 @@ def figures(variant: Variant, kind: str) -> dict[str, float]:
     if not card:
         return _counted(captioner.model, folder, variant.name)
     own = variant_of(card["variant"])
-    kept = {name: value for name, value in card["exact"].items() if name not in ("reloads", "low_precision_kernels")}
-    if own.backend != TORCH:
-        return {**kept, "size": size_of(folder)}
-    return {**kept, "size": size_of(folder), "weight_bytes": tensor_bytes(folder, variant.name), **promised(own, captioner)}
+    kept = {name: value for name, value in card["exact"].items() if name not in OF_CALLS}
+    weighed = {"weight_bytes": tensor_bytes(folder, variant.name)} if own.backend == TORCH else {}
+    return {**kept, "size": size_of(folder), **weighed, **promised(own, captioner)}
 
 
 def tensor_bytes(folder: Path, name: str) -> float:

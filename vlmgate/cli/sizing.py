@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from vlmgate.cli.common import PASSED, Command, open_suite, root_of
 from vlmgate.measure import answer_of, run_job
+from vlmgate.models.published import PUBLISHED
 from vlmgate.models.source import with_source
 from vlmgate.spec import Model, Source, VlmgateError
 from vlmgate.spec.names import known
@@ -23,8 +24,11 @@ def size(options: argparse.Namespace) -> int:
         raise VlmgateError("name a model of the suite, or a folder with a config.json (--config DIR), and not both")
     names = [REFERENCE, *(options.variants or (name for name in suite.variants if name != REFERENCE))]
     variants = [known(suite.variants, name, "variant") for name in dict.fromkeys(names)]
+    plain: dict[str, Any] = {"family": "", "parts": {}, "location": "", "folder": ""}
     if options.config:
-        place: dict[str, Any] = {"family": "", "parts": {}, "location": "", "folder": str(options.config)}
+        place = plain | {"folder": str(options.config)}
+    elif options.model in PUBLISHED.keys() - suite.models.keys():
+        place = plain | {"config": PUBLISHED[options.model]}
     else:
         place = where(with_source(known(suite.models, options.model, "model"), None, options.model_path), root_of(options))
     job = place | {"threads": 1, "plugins": list(suite.plugins), "variants": [asdict(variant) for variant in variants]}
@@ -62,7 +66,7 @@ def _words(parts: dict[str, list[str]]) -> str:
 def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("size", size, "what each variant of a model should weigh, from its configuration alone, without its weights")
-    one.add_argument("model", nargs="?", metavar="MODEL", help="a model of `vlmgate list`")
+    one.add_argument("model", nargs="?", metavar="MODEL", help=f"a model of `vlmgate list`, or {', '.join(PUBLISHED)}")
     one.add_argument("--config", type=Path, metavar="DIR", help="a folder with a config.json of transformers, in place of MODEL")
     one.add_argument("--model-path", metavar="DIR", help="checkpoint folder in save_pretrained layout, for MODEL")
     one.add_argument("--variants", nargs="+", metavar="NAME", help="beside fp32 (default: all)")

@@ -29,6 +29,12 @@ def always(record: CaseRecord) -> list[Verdict]:
         words = f"{record.id}: {seen}; look whether the modules were replaced, and whether this machine has the kernels"
         why = "a compressed model that computes in full precision is slower than it could be, and nobody sees it"
         found.append(replace(size, metric="low_precision_kernels", line=0.0, sentence=words, reason=why))
+    if record.exact.get("compiled_graphs") == 0.0:
+        words = (
+            f"{record.id}: torch.compile made no graph of the model; look whether TORCHDYNAMO_DISABLE or a stance switches it off"
+        )
+        why = "an eager model under the name of a compiled one says nothing about compiling"
+        found.append(replace(size, metric="compiled_graphs", line=1.0, sentence=words, reason=why))
     return found + _weighs(record, replace(size, metric="expected_bytes", line=SIZE_ERROR))
 
 

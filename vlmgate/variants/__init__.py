@@ -59,6 +59,7 @@ OPENVINO_INT8 = Step(
 )
 COMPILED = Step("compiled", {"backend": "inductor", "dynamic": True})
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
+TWO_OF_FOUR = _prune("two_of_four")
 THIRTY = _prune("neurons", amount=0.3, multiple=8)
 THIRTY_BLOCKS = _prune("neurons", amount=0.3, multiple=64)  # whole blocks of 4-bit weights, which a fused kernel asks for
 QUARTER_OF_HEADS = _prune("heads", amount=0.25, grouped="auto")
@@ -90,7 +91,8 @@ VARIANTS: dict[str, Variant] = {
             about="L1 unstructured pruning: the smallest weights of every Linear layer set to zero",
         ),
         Variant("pruned-int8", (_prune("l1_prune", amount=0.3), _int8()), about="L1 pruning, then dynamic INT8"),
-        Variant("pruned-2of4", (_prune("two_of_four"),), about="2:4 pruning: two of every four weights of a row set to zero"),
+        Variant("pruned-2of4", (TWO_OF_FOUR,), about="2:4 pruning: two of every four weights of a row set to zero"),
+        Variant("pruned-2of4-int8", (TWO_OF_FOUR, INT8_TIED), about="2:4 pruning, then int8-dynamic-tied"),
         Variant("neurons-30", (THIRTY,), about="structured pruning: 30 % of the neurons of every MLP taken out"),
         Variant("heads-25", (QUARTER_OF_HEADS,), about="structured pruning: a quarter of the heads of every attention taken out"),
         Variant("layers-25", (QUARTER_OF_LAYERS,), about="structured pruning: a quarter of the layers taken out"),
@@ -105,6 +107,7 @@ VARIANTS: dict[str, Variant] = {
         *_twins("bnb-fp4", _bnb_4bit("fp4"), "bitsandbytes FP4: 4 bits a weight, a float32 scale for 64 of them"),
         *_twins("bnb-fp4-double", _bnb_4bit("fp4", double_quant=True), "bitsandbytes FP4 with scales in 8 bits"),
         Variant("pruned-nf4", (_prune("l1_prune", amount=0.3), NF4), about="L1 pruning, then bnb-nf4"),
+        Variant("pruned-2of4-nf4", (TWO_OF_FOUR, NF4), about="2:4 pruning, then bnb-nf4"),
         Variant("neurons-30-nf4", (THIRTY_BLOCKS, NF4), about="30 % of the MLP neurons taken out, in whole 64s, then bnb-nf4"),
         Variant("heads-25-nf4", (QUARTER_OF_HEADS, NF4), about="a quarter of the heads taken out, then bnb-nf4"),
         Variant("layers-25-nf4", (QUARTER_OF_LAYERS, NF4), about="a quarter of the layers gone, then bnb-nf4"),
@@ -139,6 +142,16 @@ VARIANTS: dict[str, Variant] = {
             "torchao-int4-weights",
             (_torchao("int4-weights"),),
             about="torchao's INT4 weights in groups of 64; the output layer, which the embedding shares, in INT8",
+        ),
+        Variant(
+            "torchao-int8-weights-compile",
+            (_torchao("int8-weights"), COMPILED),
+            about="torchao-int8-weights under torch.compile, as torchao means it to be run",
+        ),
+        Variant(
+            "torchao-int4-weights-compile",
+            (_torchao("int4-weights"), COMPILED),
+            about="torchao-int4-weights under torch.compile, as torchao means it to be run",
         ),
         Variant("onnx-fp32", backend="onnx", about="float32 in ONNX Runtime: encoder and decoder step with a cache"),
         Variant(
@@ -194,6 +207,7 @@ RECIPES: dict[str, str] = {
 def recipe(name: str) -> Any:
     """The module of a recipe: ``missing(parameters) -> str``, ``apply(model, prefixes, parameters)``; optionally
     ``attach(captioner, parameters)``, ``shapes(model, prefixes, parameters)``, ``versions()`` of the libraries it packs with,
-    ``SHRINKS`` (it takes parameters out), ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters) and
+    ``SHRINKS`` (it takes parameters out), ``KEEPS_WEIGHTS`` (``apply`` changes none, else an unchanged model is an error; where
+    it is not said, true for what has ``attach``), ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters) and
     ``multiplies(layer)`` (the type in which a layer that the step left on shapes is multiplied, where not all are INT8)."""
     return import_module(RECIPES[name])

@@ -13,6 +13,7 @@ from vlmgate.spec.names import unknown
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "avx10", "bf16"}  # the last one is ARM's
 CPUINFO = Path("/proc/cpuinfo")
+KEEPS_WEIGHTS = False  # although it attaches something, too
 
 
 def missing(parameters: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from vlmgate.spec.names import unknown
 
 COMPILES = True  # the first call of the loaded artefact is timed apart
 COMPILERS = ("g++", "clang++", "c++")
+RECOMPILATIONS = 64  # of one function; torch's own limit is 8
 
 
 def missing(parameters: Mapping[str, Any]) -> str:
@@ -37,6 +38,12 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
 
 
 def attach(captioner: Any, parameters: Mapping[str, Any]) -> None:
-    """Compile every direct child of the model in place: vision part and text part, whatever they are called."""
+    """Compile every direct child of the model in place: vision part and text part, whatever they are called.
+
+    Several compiled models of a worker share their code, and with it torch's limit of recompilations, past which it goes on in
+    eager mode without a word: the limit is raised, and hitting it is an error.
+    """
+    torch._dynamo.config.recompile_limit = RECOMPILATIONS
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     for child in captioner.model.children():
         child.compile(backend=parameters["backend"], dynamic=parameters["dynamic"])

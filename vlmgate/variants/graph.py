@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+KEEPS_WEIGHTS = True  # of the torch model
+
 
 def missing(parameters: Mapping[str, Any]) -> str:
     """Why this cannot run here, or an empty string; what the backend lacks, the backend says."""

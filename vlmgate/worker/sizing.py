@@ -37,7 +37,7 @@ def size(job: Message, emit: Emit) -> None:
 
 
 def config_of(job: Message) -> Any:
-    """The configuration of a folder, or of a published shape."""
+    """The configuration of a folder, of a published shape, or as the job gives it."""
     from transformers import AutoConfig
 
     from vlmgate.models import family
@@ -45,6 +45,8 @@ def config_of(job: Message) -> Any:
 
     if job["location"]:
         return family(job["family"]).config(job["location"])
+    if job.get("config"):
+        return AutoConfig.for_model(**job["config"])
     try:
         return AutoConfig.from_pretrained(Path(job["folder"]), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, LookupError, TypeError) as error:

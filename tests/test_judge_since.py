@@ -51,11 +51,17 @@ def other_amount(amount: float) -> dict[str, Any]:
         (run(recipe=other_amount(0.5)), ["recipe steps[0].parameters.amount 0.3 → 0.5"]),
         (run(recipe={**RECIPE, "about": "other words", "steps": []}),
          ["recipe steps[0].recipe prune → none", "recipe steps[0].parameters.amount 0.3 → none"]),
+        (run(recipe={**RECIPE, "engine": "x86"}), []),  # the baseline is from before it was kept
         (run(signature="tokenizer u"), ["scoring (tokenizer t) → (tokenizer u)"]),
     ],
 )  # fmt: skip
 def test_every_change_is_a_phrase(now: Run, phrases: list[str]) -> None:
     assert changed_since(baseline(), now) == phrases
+
+
+def test_another_engine_is_a_change() -> None:
+    then = baseline(recipe={**RECIPE, "engine": "onednn"})
+    assert changed_since(then, run(recipe={**RECIPE, "engine": "x86"})) == ["recipe engine onednn → x86"]
 
 
 def test_a_sentence_names_the_first_changes_and_counts_the_others() -> None:

@@ -25,6 +25,14 @@ def test_without_a_run_nothing_measured_is_said(first: Done) -> None:
     assert "Measured" not in text and "sparsity" not in text and "speed-up" not in text
 
 
+def test_engine_and_seconds_of_compiling_are_told(first: Done) -> None:
+    text = render(card_of(first, engine="onednn", exact={**EXACT, "compile_seconds": 34.16}), fingerprint(1))
+    assert "| engine of INT8 | onednn |" in text
+    assert "| seconds that the first call compiles, once a process | 34.2 |" in text
+    plain = {"name": "fp32", "steps": [], "backend": "torch", "device": "cpu", "dtype": "float32", "about": ""}
+    assert "engine" not in render(card_of(first, engine="x86", variant=plain), fingerprint(1)), "nothing is packed"
+
+
 def test_an_unmodified_model_says_so(first: Done) -> None:
     plain = {"name": "fp32", "steps": [], "backend": "torch", "device": "cpu", "dtype": "float32", "about": ""}
     assert "Nothing was changed." in render(card_of(first, variant=plain), fingerprint(1))

@@ -79,6 +79,13 @@ def test_each_figure_is_of_the_last_run_that_has_it() -> None:
     assert [cells[0] for cells in apart[2][2:]] == ["fp32", "int8-dynamic"]  # other settings make another table
 
 
+def test_seconds_of_compiling_are_a_note() -> None:
+    compiled = record("scene-blip", "int8-dynamic", exact={"size": 10e6, "compile_seconds": 34.16})
+    run = make_run()
+    cases = [compiled if case.id == INT8 else case for case in run.cases]
+    assert line(render([replace(run, cases=tuple(cases))]), "int8-dynamic")[-1] == "compiles for 34.2 s once a process"
+
+
 def test_variables_of_the_environment_stand_in_the_head_of_their_table() -> None:
     first = make_run()
     declared = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}

@@ -66,6 +66,14 @@ def test_the_yardstick_is_the_median_of_each_block_and_its_spread_over_them() ->
     assert "yardstick" not in render(replace(run, blocks=tuple(bare)), colour=False)
 
 
+def test_seconds_of_compiling_stand_below_the_table_and_in_the_markdown() -> None:
+    compiled = record("scene-blip", "fp32-compile", exact={"size": 40e6, "compile_seconds": 34.16})
+    run = make_run(cases=(record("scene-blip", "fp32"), compiled), verdicts=(), blocks=())
+    said = "the first call of a process compiles, which is in no time above: fp32-compile 34.2 s"
+    assert said in lines(render(run, colour=False)) and said in lines(markdown.render(run))
+    assert "compiles" not in render(make_run(), colour=False)
+
+
 def test_the_spread_of_memory_over_processes_stands_below_its_table() -> None:
     text = render(make_run(), colour=False)
     spread = "peak memory [MB], lowest to highest process: fp32 2000.0 to 2200.0 (2 processes)"

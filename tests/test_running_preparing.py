@@ -5,8 +5,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from fake_powercap import write_powercap
 from jobs import NEW_TOKENS, ROOT
+from project import Done
 from sessions import CUDA, DIES, ENERGY, LATENCY, SECONDS, SIZE, SLOW, SUITE, Made, Place, arms, records, verdicts
 
 from vlmgate.datasets import DATASETS
@@ -63,6 +65,13 @@ def test_what_cannot_run_here_is_skipped_with_the_reason(whole: tuple[Run, list[
     found = verdicts(run, CUDA)
     assert len(found) == 4
     assert all(v.outcome is Outcome.SKIP and "needs an NVIDIA GPU" in v.sentence for v in found.values())
+
+
+def test_the_engine_that_packed_int8_is_recorded(first: Done) -> None:
+    recipes = {record.variant: record.recipe for record in first.run.cases}
+    (step,) = recipes["int8-dynamic"]["steps"]
+    assert step["parameters"]["engine"] == "" and recipes["int8-dynamic"]["engine"] == torch.backends.quantized.engine
+    assert "engine" not in recipes["fp32"] and "engine" not in recipes["pruned"]
 
 
 def test_nothing_half_made_stays_in_the_cache(whole: tuple[Run, list[str]], place: Place) -> None:

@@ -66,6 +66,8 @@ def _pairs(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[st
     if "recipe" in then and "recipe" in now:
         old, new = (dict(_leaves(_doing(side["recipe"]))) for side in (then, now))
         for name in [*old, *(name for name in new if name not in old)]:
+            if name == "engine" and not (name in old and name in new):
+                continue  # a record from before it was kept
             yield f"recipe {name}", _shown(old.get(name)), _shown(new.get(name))
     if then.get("scores") and now.get("scores"):
         yield "scoring", f"({then['scores']})", f"({now['scores']})"

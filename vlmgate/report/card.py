@@ -17,6 +17,7 @@ EXACT = {  # name in exact metrics → (words, divisor, decimals)
     "low_precision_share": ("share of weights in 8 bits or fewer", 1, 4),
     "low_precision_kernels": ("share of products with weights that ran in 8 bits or fewer", 1, 4),
     "sparsity": ("share of zeros in Linear layers", 1, 4),
+    "compile_seconds": ("seconds that the first call compiles, once a process", 1, 1),
 }
 
 
@@ -58,11 +59,17 @@ def _made_with(card: Mapping[str, Any], environment: Environment) -> list[tuple[
     return [
         ("checkpoint (SHA-256)", card["checkpoint"]),
         ("processor", f"{key['cpu']} ({key['isa']}), {key['os']}"),
+        *([("engine of INT8", str(card["engine"]))] if _packs(card) else []),
         ("GPU", key["gpu"] or "none"),
         ("Python", info["python"]),
         *((name, version) for name, version in info["versions"].items()),
         ("commit", f"{info['commit'] or 'unknown'}{' (changed)' if info['dirty'] else ''}"),
     ]
+
+
+def _packs(card: Mapping[str, Any]) -> bool:
+    """Whether a step of the recipe packs INT8 for an engine of torch."""
+    return bool(card.get("engine")) and any("engine" in step["parameters"] for step in card["variant"]["steps"])
 
 
 def _measured(card: Mapping[str, Any], run: Run) -> list[str]:

@@ -13,10 +13,10 @@ from vlmgate.report.rows import Group, Row, counts, groups
 from vlmgate.report.since import since
 from vlmgate.report.terminal import (
     MISSING,
+    below,
     cells,
     environment_line,
     heads,
-    memory_lines,
     placebo_line,
     plain,
     remarks,
@@ -94,7 +94,7 @@ def _anatomy(group: Group) -> str:
 
 def _lines(group: Group) -> list[str]:
     """What stands below the tables of a group."""
-    return [*memory_lines(group), placebo_line(group)]
+    return [*below(group), placebo_line(group)]
 
 
 def _beside(run: Run) -> str:

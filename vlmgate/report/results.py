@@ -230,6 +230,8 @@ def _notes(line: Line, *figures: Found | None, several: bool) -> Iterator[str]:
         yield f"SLOWER than {line.found[-1].row.reference}"
     elif of and of.low <= 1:
         yield f"not shown to be {'faster' if of.centre >= 1 else 'slower or faster'}: the interval holds 1"
+    if compiled := line.last(lambda row: row.compile_seconds):
+        yield f"compiles for {significant(compiled.row.compile_seconds or 0.0)} s once a process"
     if line.failures:
         yield "FAILED, see below" if any(each.row.verdict is Outcome.FAIL for each in line.found) else "fail waived, see below"
     if several:

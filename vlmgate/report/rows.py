@@ -41,6 +41,7 @@ class Row:
     text: str  # why it was skipped, or how it failed
     anatomy: Anatomy | None = None  # of its latency; None where it was not timed
     peaks: tuple[float, ...] = ()  # bytes of resident set of each process, where several were measured
+    compile_seconds: float | None = None  # that the first call takes longer, of what torch.compile compiles
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
         text=record.skip or _failure(record),
         anatomy=anatomy(record, blocks),
         peaks=_peaks(record),
+        compile_seconds=record.exact.get("compile_seconds"),
     )
 
 

@@ -34,7 +34,7 @@ def render(run: Run, *, colour: bool, record: Path | None = None) -> str:
             environment_line(run.environment),
             *filter(None, [*map(plain, (beside.sides(run), *since(run))), *map(placebo_line, found)]),
         ],
-        *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}", *memory_lines(group)] for group in found),
+        *([f"{title(group)}\n{_table(group, colour)}{_anatomy(group)}", *below(group)] for group in found),
         [_beside(run)] if run.other else [],
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.FAIL))),
         list(dict.fromkeys(_labelled(verdict, colour) for verdict in with_outcome(run, Outcome.UNRESOLVED))),
@@ -103,7 +103,12 @@ def _yardstick(group: Group) -> str:
     return f"; yardstick {significant(1000 * median(found))} ms{spread}"
 
 
-def memory_lines(group: Group) -> list[str]:
+def below(group: Group) -> list[str]:
+    """What stands below the table of a group: what its figures do not tell of memory and of compiling."""
+    return [*_memory_lines(group), *_compile_lines(group)]
+
+
+def _memory_lines(group: Group) -> list[str]:
     """``peak memory [MB], lowest to highest process: fp32 470 to 474 (3 processes), …``; none where each case had one process."""
     spread = [
         f"{row.variant} {_megabytes(min(row.peaks))} to {_megabytes(max(row.peaks))} ({len(row.peaks)} processes)"
@@ -111,6 +116,12 @@ def memory_lines(group: Group) -> list[str]:
         if row.peaks
     ]
     return [plain(f"peak memory [MB], lowest to highest process: {', '.join(spread)}")] if spread else []
+
+
+def _compile_lines(group: Group) -> list[str]:
+    """``the first call of a process compiles, …: fp32-compile 34.2 s``; none where nothing is compiled."""
+    found = [f"{row.variant} {significant(row.compile_seconds)} s" for row in group.rows if row.compile_seconds is not None]
+    return [plain(f"the first call of a process compiles, which is in no time above: {', '.join(found)}")] if found else []
 
 
 def _megabytes(number: float) -> str:

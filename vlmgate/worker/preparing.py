@@ -35,7 +35,7 @@ def prepare(job: Message, emit: Emit) -> None:
     import hashlib
     import json
 
-    from vlmgate.artefacts import artefact_key, build_artefact, cannot_run, figures
+    from vlmgate.artefacts import artefact_key, build_artefact, cannot_run, engine_of, figures
     from vlmgate.models.source import checkpoint_folder, fingerprint
     from vlmgate.spec import Model, Source
 
@@ -57,9 +57,10 @@ def prepare(job: Message, emit: Emit) -> None:
         emit({"event": "stage", "arm": variant.name, "stage": "preparing"})
         if there := folder_of(variant):
             data = {"folder": str(there), "exact": figures(variant, model.family), "checkpoint": weights}
-            emit({"event": "arm", "arm": variant.name, "data": data})
+            emit({"event": "arm", "arm": variant.name, "data": data | {"engine": engine_of(there)}})
             continue
         key = hashlib.sha256(json.dumps(artefact_key(model, variant, checkpoint), sort_keys=True, default=list).encode())
         folder = cache / "artefacts" / model.name / f"{variant.name}-{key.hexdigest()[:16]}"
         exact = build_artefact(model, variant, checkpoint, folder)
-        emit({"event": "arm", "arm": variant.name, "data": {"folder": str(folder), "exact": exact, "checkpoint": weights}})
+        data = {"folder": str(folder), "exact": exact, "checkpoint": weights, "engine": engine_of(folder)}
+        emit({"event": "arm", "arm": variant.name, "data": data})

@@ -6,8 +6,8 @@ SIDE, WIDTH, PATCH = 32, 32, 16
 LAYERS, HEADS = 2, 2
 
 
-def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
-    """Write the checkpoint (seeded random weights, the scenes' words) to ``folder`` and return it."""
+def save_tiny_blip(folder: Path, seed: int = 0, width: int = WIDTH, side: int = SIDE) -> Path:
+    """Write the checkpoint (seeded random weights, the scenes' words) to ``folder`` and return it; ``side`` in pixels."""
     import torch
     from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipProcessor
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
@@ -16,15 +16,15 @@ def save_tiny_blip(folder: Path, seed: int = 0) -> Path:
 
     words = sorted({word for n in range(300) for line in scenes.captions(scenes.sample_scene(n)) for word in line.split()})
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
-    shape = {"hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
+    shape = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
     config = BlipConfig(
-        text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": WIDTH},
-        vision_config=shape | {"image_size": SIDE, "patch_size": PATCH, "initializer_range": 0.02},
+        text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": width},
+        vision_config=shape | {"image_size": side, "patch_size": PATCH, "initializer_range": 0.02},
     )
     torch.manual_seed(seed)
     BlipForConditionalGeneration(config).save_pretrained(folder)
-    size = {"height": SIDE, "width": SIDE}
+    size = {"height": side, "width": side}
     BlipProcessor(BlipImageProcessorPil(size=size), BertTokenizer(vocab=vocabulary)).save_pretrained(folder)
     return folder
 

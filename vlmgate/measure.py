@@ -54,10 +54,13 @@ def worker_environment(
     the parent. Of the parent's, those that steer threads (`THREADING`) are left out: what a run measures must not depend on the
     shell that it was started from.
 
-    Threads that wait for each other spin for a bounded while (`WAITING`). OpenBLAS gets one thread: the yardstick brings its own.
+    Threads that wait for each other spin for a bounded while (`WAITING`), unless ``declared`` has a policy, which libgomp follows
+    only where no GOMP_SPINCOUNT is set. OpenBLAS gets one thread: the yardstick brings its own.
     """
     count = str(threads)
-    fixed = WAITING | {
+    waiting = {} if "OMP_WAIT_POLICY" in (declared or {}) else WAITING
+    fixed = {
+        **waiting,
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": "1",

@@ -22,6 +22,7 @@ def test_a_log_is_named_by_study_and_model_unless_it_is_named(tmp_path: Path) ->
     parser = study("kind", "about", tmp_path)
     assert log_of(parser.parse_args(["--model", "tiny"]), "kind", tmp_path) == tmp_path / "results" / "kind-tiny.jsonl"
     assert log_of(parser.parse_args(["--log", "here"]), "kind", tmp_path) == Path("here")
+    assert all(action.help for action in parser._actions)
     assert "results/kind-MODEL.jsonl" in "".join(parser.format_help().split()), "as the help says, however it is wrapped"
 
 

@@ -111,10 +111,10 @@ def add(command: Command) -> None:
     amount.add_argument("--blocks", type=count, default=BLOCKS, metavar="N", help="until it holds so many (default: %(default)s)")
     amount.add_argument("--more", type=count, metavar="N", help="so many more, then end")
     one.add_argument("--out", type=Path, default=BANK, metavar="FILE", help="the bank (default: %(default)s)")
-    _of(one)
+    add_subject(one)
     two = command("noise", noise, "how noisy this method is, beside sequential timing of the same cases")
     two.add_argument("--naive", type=count, metavar="N", help="time sequentially now, in N processes an arm, instead")
-    _of(two)
+    add_subject(two)
     _out(two)
     three = command("selftest", selftest, "prove that the gate finds changes made on purpose, and no others")
     three.add_argument("--quick", action="store_true", help="the short proof, live (for CI), instead of drawing from the bank")
@@ -126,7 +126,8 @@ def add(command: Command) -> None:
     _out(three)
 
 
-def _of(parser: argparse.ArgumentParser) -> None:
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """The options that say what `subject_of` is to find."""
     parser.add_argument("--model", default="scene-blip", metavar="NAME", help="default: %(default)s")
     parser.add_argument("--dataset", default="scenes", metavar="NAME", help="default: %(default)s")
     parser.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")

@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from vlmgate.cli.common import count
-from vlmgate.cli.proof import subject_of
+from vlmgate.cli.proof import add_subject, subject_of
 from vlmgate.selftest.recording import Subject
 
 
 def study(kind: str, description: str, root: Path) -> argparse.ArgumentParser:
     """The options that all studies have; ``root`` is the repository."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--model", default="scene-blip", metavar="NAME")
-    made.add_argument("--dataset", default="scenes", metavar="NAME")
-    made.add_argument("--tier", default="default", metavar="NAME", help="whose settings are taken (default: %(default)s)")
-    made.add_argument("--suite", type=Path, default=root / "benchmarks" / "suite.yaml", metavar="FILE")
+    add_subject(made)
+    made.add_argument(
+        "--suite", type=Path, default=root / "benchmarks" / "suite.yaml", metavar="FILE", help="default: that of the repository"
+    )
     made.add_argument("--rounds", type=count, metavar="N", help="rounds of a block (default: the tier's)")
     made.add_argument("--images", type=count, metavar="N", help="images timed in each round (default: the tier's)")
     made.add_argument("--log", type=Path, metavar="FILE", help=f"JSON lines, gone on with (default: results/{kind}-MODEL.jsonl)")

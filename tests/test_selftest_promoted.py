@@ -55,7 +55,7 @@ def test_what_needs_force_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_baselines_went_through_files(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = files.read_document
-    monkeypatch.setattr(files, "read_document", lambda path: read.append(path.name) or real(path))
+    monkeypatch.setattr(files, "read_document", lambda path, **how: read.append(path.name) or real(path, **how))
     promoted(drawn("first", 24))
     assert read.count("d.json") == 2  # the reference and the case
     read.clear()

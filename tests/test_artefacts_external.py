@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 from project import ROOT, Project
 from safetensors.torch import load_file, save_file
@@ -204,9 +203,7 @@ def small(name: str) -> Variant:
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of width 64: bitsandbytes' 4-bit products on a CPU take whole blocks of 64 only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny, "WIDTH", 64)
-        return save_tiny_blip(tmp_path_factory.mktemp("wide") / "checkpoint")
+    return save_tiny_blip(tmp_path_factory.mktemp("wide") / "checkpoint", width=64)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 import vlms
+from tiny import NEURONS, save_tiny_blip
 from torch import nn
 from transformers import AutoConfig
 
@@ -77,17 +77,14 @@ def test_the_configuration_of_a_block_is_that_of_its_nearest_ancestor(tiny_check
         assert {type(each) for each in found} == {type(config)}
 
 
-WIDTH, TEN, NEURONS, HEAD_DIM = 80, 10, 64, 8
+WIDTH, TEN, HEAD_DIM = 80, 10, 8
 TIED, NF4 = VARIANTS["int8-dynamic-tied"].steps, VARIANTS["bnb-nf4"].steps
 
 
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model of ten layers with ten heads each, so that every tenth can go."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"WIDTH": WIDTH, "LAYERS": TEN, "HEADS": TEN}.items():
-            patch.setattr(tiny, name, value)
-        folder = tiny.save_tiny_blip(tmp_path_factory.mktemp("ten") / "checkpoint")
+    folder = save_tiny_blip(tmp_path_factory.mktemp("ten") / "checkpoint", width=WIDTH, layers=TEN, heads=TEN)
     return Model("ten", "blip", Source.LOCAL, str(folder), BLIP_PARTS)
 
 

@@ -111,7 +111,7 @@ def test_two_threads_that_wait_passively_are_not_halted_by_a_neighbour_of_one(
     """Threads that spin while they wait for the one whose core is shared take tens of times as long as before."""
     if len(cores) < 2:
         pytest.skip("two threads need two cores")
-    checkpoint = save_tiny_blip(tmp_path / "checkpoint", width=256, side=224)  # whose products are worth two threads
+    checkpoint = save_tiny_blip(tmp_path / "checkpoint", width=256, side=224, neurons=512)  # whose products are worth two threads
     model = Model("tiny", "blip", Source.LOCAL, str(checkpoint), BLIP_PARTS)
     build_artefact(model, VARIANTS["fp32"], checkpoint, tmp_path / "fp32")
     arms = [{"name": name, "folder": str(tmp_path / "fp32")} for name in ("fp32", "placebo")]

@@ -3,10 +3,18 @@
 from pathlib import Path
 
 SIDE, WIDTH, PATCH = 32, 32, 16
-LAYERS, HEADS = 2, 2
+LAYERS, HEADS, NEURONS = 2, 2, 64
 
 
-def save_tiny_blip(folder: Path, seed: int = 0, width: int = WIDTH, side: int = SIDE) -> Path:
+def save_tiny_blip(
+    folder: Path,
+    seed: int = 0,
+    width: int = WIDTH,
+    side: int = SIDE,
+    layers: int = LAYERS,
+    heads: int = HEADS,
+    neurons: int = NEURONS,
+) -> Path:
     """Write the checkpoint (seeded random weights, the scenes' words) to ``folder`` and return it; ``side`` in pixels."""
     import torch
     from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipProcessor
@@ -16,7 +24,7 @@ def save_tiny_blip(folder: Path, seed: int = 0, width: int = WIDTH, side: int = 
 
     words = sorted({word for n in range(300) for line in scenes.captions(scenes.sample_scene(n)) for word in line.split()})
     vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words])}
-    shape = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
+    shape = {"hidden_size": width, "intermediate_size": neurons, "num_hidden_layers": layers, "num_attention_heads": heads}
     special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
     config = BlipConfig(
         text_config=shape | special | {"vocab_size": len(vocabulary), "encoder_hidden_size": width},

@@ -1,8 +1,14 @@
 """Captions and their scores."""
 
-from sessions import records, verdicts
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sessions import DIES, QUALITY, SECONDS, SLOW, Made, Place, records, verdicts
 
 from vlmgate.metrics.scores import FIELDS
+from vlmgate.record import read_run
+from vlmgate.running import quality
 from vlmgate.spec import Outcome, Run
 
 
@@ -26,3 +32,41 @@ def test_random_weights_are_asked_for_no_captions(broken: Run) -> None:
     assert found["agreement"].sentence.endswith(
         "random weights cannot caption; give real ones with --model-source hub or --model-path"
     )
+
+
+def test_what_a_worker_said_is_written_down_before_the_next_one_starts(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two variants a worker here; stopped before the second worker, and gone on with."""
+    monkeypatch.setattr(quality, "MOST", 2)
+    selected, workers, told = {SLOW: (QUALITY,), DIES: (QUALITY,)}, made(SECONDS), []
+
+    def interrupt(line: str) -> None:
+        told.append(line)
+        if sum("captioning" in each for each in told) == 2:
+            raise KeyboardInterrupt
+
+    for name in ("stopped", "new"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        place.session(selected, interrupt, folder=tmp_path / "stopped").measure()
+    kept = {name for name, record in records(read_run(tmp_path / "stopped" / "run.json")).items() if record.captions}
+    assert kept == {"tiny/fp32/scenes", SLOW} and workers.jobs["caption"] == 1
+    run = place.session(selected, folder=tmp_path / "new", resume=tmp_path / "stopped" / "run.json")
+    run.measure()
+    assert workers.jobs["caption"] == 2  # for what was missing only
+    assert all(record.captions for record in run.records.values())
+
+
+def test_a_worker_that_dies_costs_its_own_variant_only(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality, "MOST", 2)
+    made(SECONDS, {"caption": ["slow"]})
+    run = place.session({SLOW: (QUALITY,), DIES: (QUALITY,)})
+    run.measure()
+    assert {name: bool(record.captions) for name, record in run.records.items()} == {
+        "tiny/fp32/scenes": True,
+        SLOW: False,
+        DIES: True,
+    }

@@ -7,18 +7,21 @@ import numpy as np
 from vlmgate.metrics import degenerate, scores
 from vlmgate.protocol import Message
 from vlmgate.running.clock import QUALITY
-from vlmgate.running.group import Group
+from vlmgate.running.group import MOST, Group
 from vlmgate.running.state import State
 from vlmgate.spec import Case, Question, Source
 
 
 def caption(state: State, group: Group) -> None:
-    """Caption and score every case that is asked for quality; random weights have nothing to say."""
+    """Caption and score every case that is asked for quality; random weights have nothing to say.
+
+    At most ``MOST`` cases a worker, and what it said is written down before the next one starts.
+    """
     asked = state.wanted(group, Question.QUALITY)
     if not asked or group.reference.model.source is Source.RANDOM:
         return
     examples = group.dataset.examples[: group.reference.settings.images]
-    while cases := [case for case in asked if state.alive(case) and not state.records[case.id].captions]:
+    while cases := [case for case in asked if state.alive(case) and not state.records[case.id].captions][:MOST]:
         state.progress(f"{group.name}: captioning {len(examples)} images with {len(cases)} variants")
         images = [example.image for example in examples]
         answer = state.job(group, "caption", cases, hear=lambda message: _show(state, group, message), images=images)
@@ -27,9 +30,11 @@ def caption(state: State, group: Group) -> None:
                 if case.variant.name in answer.arms:
                     texts = answer.arms[case.variant.name]["captions"]
                     _score(state, case, group, {str(example.id): text for example, text in zip(examples, texts, strict=True)})
-        if not answer.failure:
-            break
-        state.fail(group, answer.failure)
+        if answer.failure:
+            state.fail(group, answer.failure)
+        else:
+            asked = [case for case in asked if case not in cases]
+        state.save()
 
 
 def _show(state: State, group: Group, message: Message) -> None:

@@ -12,6 +12,7 @@ def weigh(state: State, group: Group) -> None:
     for case in state.wanted(group, Question.MEMORY):
         if state.alive(case) and not state.records[case.id].memory:  # a failing reference takes the group with it
             _weigh_one(state, group, case)
+            state.save()
 
 
 def _weigh_one(state: State, group: Group, case: Case) -> None:

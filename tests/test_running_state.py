@@ -1,13 +1,16 @@
 """Who is blamed for a failure, and what an interrupt leaves."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sessions import ALL, DIES, FP32, LATENCY, SECONDS, SLOW, Made, Place, records, verdicts
 
 from vlmgate.measure import Answer
+from vlmgate.running.state import _compiles
 from vlmgate.spec import Failure, Outcome, Run
+from vlmgate.variants import VARIANTS
 
 
 def test_an_interrupted_session_gives_what_was_measured(place: Place) -> None:
@@ -48,6 +51,32 @@ def test_an_interrupt_keeps_the_blocks_already_measured(place: Place, made: Call
     done = run.finish("stopped")
     assert done.status == "interrupted" and len(done.blocks) == 3
     assert verdicts(done, DIES)["time_per_caption"].estimate is not None
+
+
+def test_building_and_compiling_may_be_silent_for_longer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[tuple[str, float]] = []
+    answers = Made(SECONDS)
+
+    def watch(do: str, job: Any, **more: Any) -> Answer:
+        waits.append((do, more["patience"]))
+        return answers(do, job, **more)
+
+    monkeypatch.setattr("vlmgate.running.state.run_job", watch)
+    run = place.session({SLOW: (LATENCY,)}, blocks=2)
+    run.measure()
+    assert set(waits) == {("prepare", 480.0), ("block", 120.0)}
+    waits.clear()
+    monkeypatch.setattr("vlmgate.running.state._compiles", lambda group: True)
+    run = place.session({SLOW: (LATENCY,)}, blocks=2)
+    run.measure()
+    assert set(waits) == {("prepare", 480.0), ("block", 480.0)}
+
+
+def test_a_variant_under_the_compiler_compiles() -> None:
+    def group(name: str) -> Any:
+        return SimpleNamespace(cases=[SimpleNamespace(variant=VARIANTS["fp32"]), SimpleNamespace(variant=VARIANTS[name])])
+
+    assert _compiles(group("torchao-int8-dynamic-compile")) and not _compiles(group("torchao-int8-dynamic"))
 
 
 def test_a_memory_limit_reaches_the_workers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,8 @@ def add_options(parser: pytest.Parser) -> None:
         type=_positive(float),
         default=300.0,
         metavar="SECONDS",
-        help="a worker that is silent for so long counts as hung, and its case fails (default: %(default)g)",
+        help="a worker that is silent for so long counts as hung, and its case fails; "
+        "four times as long where it builds an artefact or compiles (default: %(default)g)",
     )
     add(
         "--memory-limit",

@@ -31,6 +31,14 @@ class Partner(Protocol):
         """What was measured there so far."""
 
 
+LONGER = 4  # times the patience where a worker builds or compiles: torch.compile alone was silent for 220 s on one busy core
+
+
+def _compiles(group: Group) -> bool:
+    """Whether a variant of the group compiles in each process anew."""
+    return any(step.recipe == "compiled" for case in group.cases for step in case.variant.steps)
+
+
 class State:
     """One run in the making: its records, blocks, failures and notes."""
 
@@ -182,7 +190,7 @@ class State:
                 do,
                 common | more,
                 listener=listen,
-                patience=options.patience,
+                patience=options.patience * (LONGER if do == "prepare" or _compiles(group) else 1),
                 left=left,
                 python=options.python,
                 paths=options.paths,

@@ -168,4 +168,4 @@ def test_without_the_library_every_variant_says_what_to_install(monkeypatch: pyt
     here = [variant for variant in VARIANTS.values() if variant.device == "cpu"]
     using = {variant.name for variant in here if any(step.recipe.startswith("bnb_") for step in variant.steps)}
     assert {variant.name for variant in here if "pip install 'vlmgate[bnb]'" in cannot_run(variant)} == using
-    assert len(using) == 11 and "pruned-nf4" in using
+    assert len(using) == 12 and "pruned-nf4" in using

@@ -34,7 +34,10 @@ COLLECTED = 30  # six variants, five questions
 
 @pytest.fixture(scope="session")
 def second(project: Project, first: Done, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """``slow`` is now ten times as slow as when it was promoted, INT8 has a floor that it cannot reach, and -x stops at once."""
+    """``slow`` is now ten times as slow as when it was promoted, INT8 has a floor that it cannot reach, and -x stops at once.
+
+    Where another program moved the placebo, which the suite says and does not judge, it is measured anew, twice at most.
+    """
     folder, text = tmp_path_factory.mktemp("second"), suite_text(share=9.0, floor=1000.0)
     arguments = ["promote", first.folder, "--baselines", folder / "baselines", "--cases", "tiny/slow/*", "--force"]
     assert main([*map(str, arguments), "--suite", str(project.root / "benchmarks" / "suite.yaml")]) == 0
@@ -43,7 +46,11 @@ def second(project: Project, first: Done, tmp_path_factory: pytest.TempPathFacto
     chosen = ["-k", "latency and (slow or int8-dynamic) or idle and size", f"--junitxml={folder / 'junit.xml'}"]
     if find_spec("pygal"):
         chosen.append(f"--benchmark-histogram={folder / 'histogram'}")
-    return project.pytest("benchmarks", *options, *chosen, results=folder / "results")
+    for attempt in range(3):
+        done = project.pytest("benchmarks", *options, *chosen, results=folder / f"results{attempt}")
+        if not any(block.role == "retry" for block in done.run.blocks):
+            break
+    return done
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from vlmgate.api import prepare  # noqa: E402
 from vlmgate.cli.common import count  # noqa: E402
+from vlmgate.cli.studies import end  # noqa: E402
 from vlmgate.datasets import load_dataset  # noqa: E402
 from vlmgate.metrics.scores import corpus, statistics  # noqa: E402
 from vlmgate.running import cache_folder  # noqa: E402
@@ -79,4 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end("batch_effect", main)

@@ -14,14 +14,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from vlmgate.cli.common import count, open_suite  # noqa: E402
-from vlmgate.cli.studies import log_of, study, tell, timed_as_asked  # noqa: E402
+from vlmgate.cli.studies import end, log_of, measured, study, tell, timed_as_asked  # noqa: E402
 from vlmgate.record.files import atomic_write  # noqa: E402
 from vlmgate.running.group import MOST  # noqa: E402
 from vlmgate.selftest.blocklog import open_log  # noqa: E402
 from vlmgate.selftest.coresidence import KIND, neighbours, record, unplanned  # noqa: E402
 from vlmgate.selftest.coresidence_table import coresidence_table  # noqa: E402
 from vlmgate.selftest.tables import render  # noqa: E402
-from vlmgate.spec import VlmgateError  # noqa: E402
 from vlmgate.spec.names import known  # noqa: E402
 
 VARIANTS = "int8-dynamic,pruned"
@@ -42,16 +41,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is missing, and print the table."""
     options = parser().parse_args(arguments)
-    log, there, status = log_of(options, KIND, ROOT), open_suite(options).variants, 0
+    log, there = log_of(options, KIND, ROOT), open_suite(options).variants
     crowds = {name: neighbours(name, options.beside.split(","), options.most) for name in options.variants.split(",")}
     for name in (*crowds, *options.beside.split(",")):
         known(there, name, "variant")
-    if not options.table:
-        try:
-            record(log, timed_as_asked(options), there, crowds, options.pairs, tell)
-        except KeyboardInterrupt:
-            tell("stopped; the same command goes on")
-            status = 130
+    status = measured(options, lambda: record(log, timed_as_asked(options), there, crowds, options.pairs, tell))
     table = coresidence_table(open_log(log, KIND), list(crowds))
     shown = render([replace(table, notes=[*table.notes, *unplanned(there, crowds, MOST)])], markdown=True)
     print(shown, end="")
@@ -61,7 +55,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except VlmgateError as error:
-        sys.exit(f"coresidence: {error}")
+    end(KIND, main)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from vlmgate.cli.common import count  # noqa: E402
-from vlmgate.cli.studies import log_of, study, tell, timed_as_asked  # noqa: E402
+from vlmgate.cli.studies import end, log_of, measured, study, tell, timed_as_asked  # noqa: E402
 from vlmgate.record.files import atomic_write  # noqa: E402
 from vlmgate.selftest.blocklog import open_log  # noqa: E402
 from vlmgate.selftest.tables import render  # noqa: E402
@@ -52,13 +52,7 @@ def main() -> int:
         for way in there.values():
             print(f"{way.name:12} {way.about}{f'; not here: {way.missing}' if way.missing else ''}")
         return 0
-    status = 0
-    if not options.table:
-        try:
-            record(log, subject, chosen(options, subject.settings.threads), options.processes, tell)
-        except KeyboardInterrupt:
-            tell("stopped; the same command goes on")
-            status = 130
+    status = measured(options, lambda: record(log, subject, chosen(options, subject.settings.threads), options.processes, tell))
     tables = variance_tables(open_log(log, KIND), list(there.values()))
     print(render(tables), end="")
     if options.markdown:
@@ -67,7 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except VlmgateError as error:
-        sys.exit(f"variance: {error}")
+    end(KIND, main)

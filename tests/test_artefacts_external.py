@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from exported import briefly_calibrated
 from project import ROOT, Project
 from safetensors.torch import load_file, save_file
 from tiny import save_tiny_blip
@@ -169,7 +170,7 @@ def test_a_graph_is_gated_as_it_is_and_floats_under_the_name_of_int8_are_found_o
     tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, name: str
 ) -> None:
     """An export in INT8, and beside it one whose graphs were put in its place in float32 by somebody."""
-    whole = small(name)
+    whole = VARIANTS[name] if name.startswith("onnx") else briefly_calibrated(VARIANTS[name])
     if why := cannot_run(whole):
         pytest.skip(why)
     build_artefact(tiny_model, whole, tiny_checkpoint, tmp_path / "made")
@@ -192,12 +193,6 @@ def test_a_graph_is_gated_as_it_is_and_floats_under_the_name_of_int8_are_found_o
     assert found["low_precision_kernels"] == 0.0
     record = spec.CaseRecord("m/v/d", "m", "v", "d", "", (Question.SIZE,), spec.Settings(), {}, "", exact=found)
     assert "low_precision_kernels" in [verdict.metric for verdict in always(record)]
-
-
-def small(name: str) -> Variant:
-    """The variant, calibrated on two images."""
-    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 2}) for step in VARIANTS[name].steps)
-    return VARIANTS[name] if name.startswith("onnx") else replace(VARIANTS[name], steps=steps)
 
 
 @pytest.fixture(scope="module")

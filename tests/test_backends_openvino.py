@@ -1,14 +1,20 @@
 """OpenVINO: FP32 graphs caption as transformers does, and artefacts come back the same."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
-from exported import differences, pictures, same_as_transformers, same_on_the_evaluation_images, searches_as_transformers
+from exported import (
+    briefly_calibrated,
+    differences,
+    pictures,
+    same_as_transformers,
+    same_on_the_evaluation_images,
+    searches_as_transformers,
+)
 
 from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
 from vlmgate.backends.openvino import FILES, WEIGHTED, compress, executed, load
@@ -61,10 +67,7 @@ def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
 ) -> None:
     if why := cannot_run(INT8):
         pytest.skip(why)
-    few = replace(
-        INT8, steps=tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3}) for step in INT8.steps)
-    )
-    exact = build_artefact(tiny_model, few, tiny_checkpoint, tmp_path / "a")
+    exact = build_artefact(tiny_model, briefly_calibrated(INT8), tiny_checkpoint, tmp_path / "a")
     assert exact["reloads"] == 1.0
     assert exact["low_precision_share"] > 0.8
     assert {file.suffix for file in (tmp_path / "a").iterdir()} == {".json", ".xml", ".bin"}

@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from exported import pictures, same_as_transformers
+from exported import briefly_calibrated, pictures, same_as_transformers
 
 from vlmgate.artefacts import build_artefact, cannot_run, load_artefact
 from vlmgate.backends import openvino_runner
@@ -30,8 +29,7 @@ found = kept_to.__wrapped__  # without what it remembers
 def artefact(tiny_checkpoint: Path, tiny_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny INT8 artefact."""
     folder = tmp_path_factory.mktemp("int8") / "a"
-    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3}) for step in INT8.steps)
-    build_artefact(tiny_model, replace(INT8, steps=steps), tiny_checkpoint, folder)
+    build_artefact(tiny_model, briefly_calibrated(INT8), tiny_checkpoint, folder)
     return folder
 
 

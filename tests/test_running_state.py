@@ -1,16 +1,14 @@
 """Who is blamed for a failure, and what an interrupt leaves."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sessions import ALL, DIES, FP32, LATENCY, SECONDS, SLOW, Made, Place, records, verdicts
 
 from vlmgate.measure import Answer
-from vlmgate.running.state import _compiles
 from vlmgate.spec import Failure, Outcome, Run
-from vlmgate.variants import VARIANTS
+from vlmgate.variants import VARIANTS, recipe
 
 
 def test_an_interrupted_session_gives_what_was_measured(place: Place) -> None:
@@ -55,28 +53,33 @@ def test_an_interrupt_keeps_the_blocks_already_measured(place: Place, made: Call
 
 def test_building_and_compiling_may_be_silent_for_longer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[tuple[str, float]] = []
-    answers = Made(SECONDS)
+    answers, found = Made(SECONDS), dict[str, float]()
 
     def watch(do: str, job: Any, **more: Any) -> Answer:
         waits.append((do, more["patience"]))
-        return answers(do, job, **more)
+        answer = answers(do, job, **more)
+        for data in answer.arms.values() if do == "prepare" else ():
+            data["exact"] |= found
+        return answer
 
     monkeypatch.setattr("vlmgate.running.state.run_job", watch)
     run = place.session({SLOW: (LATENCY,)}, blocks=2)
     run.measure()
     assert set(waits) == {("prepare", 480.0), ("block", 120.0)}
     waits.clear()
-    monkeypatch.setattr("vlmgate.running.state._compiles", lambda group: True)
+    found["compile_seconds"] = 30.0
     run = place.session({SLOW: (LATENCY,)}, blocks=2)
     run.measure()
     assert set(waits) == {("prepare", 480.0), ("block", 480.0)}
 
 
 def test_a_variant_under_the_compiler_compiles() -> None:
-    def group(name: str) -> Any:
-        return SimpleNamespace(cases=[SimpleNamespace(variant=VARIANTS["fp32"]), SimpleNamespace(variant=VARIANTS[name])])
+    """Which is what its ``compile_seconds`` come from."""
 
-    assert _compiles(group("torchao-int8-dynamic-compile")) and not _compiles(group("torchao-int8-dynamic"))
+    def compiles(name: str) -> bool:
+        return any(getattr(recipe(step.recipe), "COMPILES", False) for step in VARIANTS[name].steps)
+
+    assert compiles("torchao-int8-dynamic-compile") and not compiles("torchao-int8-dynamic")
 
 
 def test_a_memory_limit_reaches_the_workers(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from vlmgate.selftest.blocklog import Entry, go_on, open_log
 from vlmgate.spec import VlmgateError
 
 HEAD = {"model": "tiny", "settings": {"rounds": 2, "batches": (1, 4)}}
-TODO = [("a", 0), ("b", 0), ("b", 1), ("a", 1)]
+BLOCKS = [("a", 0), ("b", 0), ("b", 1), ("a", 1)]
 
 
 def entry(way: str, index: int) -> Entry:
@@ -17,7 +17,7 @@ def entry(way: str, index: int) -> Entry:
 
 
 def begun(path: Path) -> list[Entry]:
-    return go_on(path, open_log(path, "study", HEAD), TODO[:2], entry, lambda line: None)
+    return go_on(path, open_log(path, "study", HEAD), BLOCKS[:2], entry, lambda line: None)
 
 
 def test_blocks_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_every_block_is_in_the_log_before_the_next_begins(tmp_path: Path) -> Non
         seen.append(len(open_log(log, "study")))
         return entry(way, index)
 
-    go_on(log, open_log(log, "study", HEAD), TODO, measured, lines.append)
+    go_on(log, open_log(log, "study", HEAD), BLOCKS, measured, lines.append)
     assert seen == [0, 1, 2, 3]
     assert lines[0] == "1 of 4: a 1, 2.0 s; about 0 min left" and len(lines) == 4
 
@@ -40,7 +40,7 @@ def test_every_block_is_in_the_log_before_the_next_begins(tmp_path: Path) -> Non
 def test_a_way_whose_worker_fails_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:
     log, lines = tmp_path / "log", []  # type: ignore[var-annotated]
     broken = Entry("b", 0, 1.0, -1.0, failed="no memory")
-    found = go_on(log, open_log(log, "study", HEAD), TODO, lambda *at: broken if at == ("b", 0) else entry(*at), lines.append)
+    found = go_on(log, open_log(log, "study", HEAD), BLOCKS, lambda *at: broken if at == ("b", 0) else entry(*at), lines.append)
     assert found == [entry("a", 0), broken, entry("a", 1)] == open_log(log, "study")
     assert "b 1, failed, left out: no memory" in lines[1]
 

@@ -3,7 +3,7 @@
 from vlmgate.artefacts.build import artefact_key, build_artefact, cannot_run, transform
 from vlmgate.artefacts.captioner import Captioner, load_processor
 from vlmgate.artefacts.external import figures, flaw
-from vlmgate.artefacts.load import engine_of, load_artefact, load_reference
+from vlmgate.artefacts.load import load_artefact, load_reference, read_card
 from vlmgate.variants.artefact import CARD
 
 __all__ = [
@@ -12,11 +12,11 @@ __all__ = [
     "artefact_key",
     "build_artefact",
     "cannot_run",
-    "engine_of",
     "figures",
     "flaw",
     "load_artefact",
     "load_processor",
     "load_reference",
+    "read_card",
     "transform",
 ]

@@ -22,4 +22,4 @@ def state_of(model: nn.Module) -> State:
 
 
 def _sum(value: torch.Tensor) -> float | str:
-    return float(value.double().sum()) if type(value) is torch.Tensor else type(value).__name__
+    return float(value.sum(dtype=torch.float64)) if type(value) is torch.Tensor else type(value).__name__

@@ -127,12 +127,6 @@ def _again(card: Any, version: Any) -> str:
     return f"make it again ({command}), or clear the cache if it lies there"
 
 
-def engine_of(folder: Path) -> str:
-    """torch's engine that packs and multiplies the INT8 of an artefact; empty where no step of its recipe has one."""
-    card = read_card(folder) if (folder / CARD).exists() else {"variant": {"steps": []}}
-    return str(card.get("engine", "")) if any("engine" in step["parameters"] for step in card["variant"]["steps"]) else ""
-
-
 def variant_of(card: Mapping[str, Any]) -> Variant:
     """The variant from its JSON form."""
     steps = tuple(Step(step["recipe"], step["parameters"]) for step in card["steps"])

@@ -2,12 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
-from vlmgate.cli.common import count
+from vlmgate.cli.common import PASSED, count
 from vlmgate.cli.proof import add_subject, subject_of
 from vlmgate.selftest.recording import Subject
+from vlmgate.spec import VlmgateError
 
 
 def study(kind: str, description: str, root: Path) -> argparse.ArgumentParser:
@@ -36,6 +39,25 @@ def log_of(options: argparse.Namespace, kind: str, root: Path) -> Path:
     """The log that was named, or that of the model."""
     log: Path = options.log or root / "results" / f"{kind}-{options.model}.jsonl"
     return log
+
+
+def measured(options: argparse.Namespace, record: Callable[[], object]) -> int:
+    """Let ``record`` measure what is missing, unless only tables are asked for; the exit status, 130 where Ctrl-C stopped it."""
+    try:
+        if not options.table:
+            record()
+    except KeyboardInterrupt:
+        tell("stopped; the same command goes on")
+        return 130
+    return PASSED
+
+
+def end(name: str, main: Callable[[], int]) -> NoReturn:
+    """Run a command of docs/ as a process: what is wrong with its input is one sentence."""
+    try:
+        sys.exit(main())
+    except VlmgateError as error:
+        sys.exit(f"{name}: {error}")
 
 
 def tell(line: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from vlmgate.report.rows import Row, rows
 from vlmgate.spec import CaseRecord, Environment, Run, VlmgateError
+from vlmgate.variants.artefact import engine_of
 
 EXACT = {  # name in exact metrics → (words, divisor, decimals)
     "size": ("all files [MB]", 1e6, 2),
@@ -59,17 +60,12 @@ def _made_with(card: Mapping[str, Any], environment: Environment) -> list[tuple[
     return [
         ("checkpoint (SHA-256)", card["checkpoint"]),
         ("processor", f"{key['cpu']} ({key['isa']}), {key['os']}"),
-        *([("engine of INT8", str(card["engine"]))] if _packs(card) else []),
+        *([("engine of INT8", engine)] if (engine := engine_of(card)) else []),
         ("GPU", key["gpu"] or "none"),
         ("Python", info["python"]),
         *((name, version) for name, version in info["versions"].items()),
         ("commit", f"{info['commit'] or 'unknown'}{' (changed)' if info['dirty'] else ''}"),
     ]
-
-
-def _packs(card: Mapping[str, Any]) -> bool:
-    """Whether a step of the recipe packs INT8 for an engine of torch."""
-    return bool(card.get("engine")) and any("engine" in step["parameters"] for step in card["variant"]["steps"])
 
 
 def _measured(card: Mapping[str, Any], run: Run) -> list[str]:

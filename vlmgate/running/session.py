@@ -31,7 +31,6 @@ class Session(State):
         trim_cache(self)
         for group in groups:
             caption(self, group)
-            self.save()
             weigh(self, group)
             self.save()
             if beside:

@@ -34,11 +34,6 @@ class Partner(Protocol):
 LONGER = 4  # times the patience where a worker builds or compiles: torch.compile alone was silent for 220 s on one busy core
 
 
-def _compiles(group: Group) -> bool:
-    """Whether a variant of the group compiles in each process anew."""
-    return any(step.recipe == "compiled" for case in group.cases for step in case.variant.steps)
-
-
 class State:
     """One run in the making: its records, blocks, failures and notes."""
 
@@ -190,12 +185,16 @@ class State:
                 do,
                 common | more,
                 listener=listen,
-                patience=options.patience * (LONGER if do == "prepare" or _compiles(group) else 1),
+                patience=options.patience * (LONGER if do == "prepare" or self._compiles(group) else 1),
                 left=left,
                 python=options.python,
                 paths=options.paths,
                 memory_limit=options.memory_limit,
             )
+
+    def _compiles(self, group: Group) -> bool:
+        """Whether a variant of the group compiles in each process anew, as preparing it found."""
+        return any("compile_seconds" in self.records[case.id].exact for case in group.cases)
 
     def _show(self, name: str, message: Message) -> None:
         """Tell the stages of preparing, which may take minutes each."""

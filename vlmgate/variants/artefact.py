@@ -33,6 +33,11 @@ def named(name: str, folder: Path, written: str) -> Variant:
     return Variant(name, (Step(RECIPE, {"folder": str(folder)}),), about=f"the artefact in {written}, as it is", **how)
 
 
+def engine_of(card: Mapping[str, Any]) -> str:
+    """torch's engine that packs and multiplies the INT8 of an artefact; empty where no step of its recipe has one."""
+    return str(card.get("engine", "")) if any("engine" in step["parameters"] for step in card["variant"]["steps"]) else ""
+
+
 def folder_of(variant: Variant) -> Path | None:
     """The folder of a variant that is an artefact; None for all that are built."""
     return next((Path(step.parameters["folder"]) for step in variant.steps if step.recipe == RECIPE), None)

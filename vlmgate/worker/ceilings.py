@@ -45,7 +45,7 @@ def _best(product: Product, sizes: list[int], seconds: float, other: float = 0.0
             break
         try:
             fastest = _fastest(product(size), seconds)
-        except (RuntimeError, NotImplementedError):  # the type or the kernel is not there
+        except RuntimeError:  # the type or the kernel is not there
             break
         best = max(best, (2 * size**3 / fastest, size))
     return best

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vlmgate.protocol import Message
-from vlmgate.variants.artefact import BROKEN, folder_of
+from vlmgate.variants.artefact import BROKEN, engine_of, folder_of
 from vlmgate.worker.common import Emit, register, set_threads, variant_of
 
 
@@ -35,7 +35,7 @@ def prepare(job: Message, emit: Emit) -> None:
     import hashlib
     import json
 
-    from vlmgate.artefacts import artefact_key, build_artefact, cannot_run, engine_of, figures
+    from vlmgate.artefacts import CARD, artefact_key, build_artefact, cannot_run, figures, read_card
     from vlmgate.models.source import checkpoint_folder, fingerprint
     from vlmgate.spec import Model, Source
 
@@ -57,10 +57,12 @@ def prepare(job: Message, emit: Emit) -> None:
         emit({"event": "stage", "arm": variant.name, "stage": "preparing"})
         if there := folder_of(variant):
             data = {"folder": str(there), "exact": figures(variant, model.family), "checkpoint": weights}
-            emit({"event": "arm", "arm": variant.name, "data": data | {"engine": engine_of(there)}})
+            if (there / CARD).exists():
+                data["engine"] = engine_of(read_card(there))
+            emit({"event": "arm", "arm": variant.name, "data": data})
             continue
         key = hashlib.sha256(json.dumps(artefact_key(model, variant, checkpoint), sort_keys=True, default=list).encode())
         folder = cache / "artefacts" / model.name / f"{variant.name}-{key.hexdigest()[:16]}"
         exact = build_artefact(model, variant, checkpoint, folder)
-        data = {"folder": str(folder), "exact": exact, "checkpoint": weights, "engine": engine_of(folder)}
+        data = {"folder": str(folder), "exact": exact, "checkpoint": weights, "engine": engine_of(read_card(folder))}
         emit({"event": "arm", "arm": variant.name, "data": data})

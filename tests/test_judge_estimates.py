@@ -149,6 +149,18 @@ def test_both_sides_of_a_memory_ratio_add_their_error():
     assert (found.low, found.centre, found.high) == pytest.approx((1 - 0.5 * math.exp(half), 0.5, 1 - 0.5 * math.exp(-half)))
 
 
+def test_memory_of_a_gpu_is_compared_between_models_on_a_gpu():
+    """Beside a reference on the CPU, which takes none, the line is skipped, and says so."""
+    peaks, on_gpu = {"cuda_peak": (54e6,)}, {"device": "cuda"}
+    case, then = record("int8", memory=peaks, recipe=on_gpu), {"cuda_peak": (73e6,)}
+    found = judge(line("cuda_peak", "reference", 0.2), case, record("fp32", memory=then, recipe=on_gpu))
+    assert found.outcome is Outcome.PASS and found.estimate is not None and found.estimate.centre == pytest.approx(1 - 54 / 73)
+    found = judge(line("cuda_peak", "reference", 0.3), case, record("fp32", memory=then, recipe=on_gpu))
+    assert found.outcome is Outcome.FAIL and "peak of GPU memory reduction" in found.sentence
+    found = judge(line("cuda_peak", "reference", 0.2), case, record("fp32", recipe={"device": "cpu"}))
+    assert (found.outcome, found.sentence[-45:]) == (Outcome.SKIP, "fp32, the reference, takes no memory of a GPU")
+
+
 def test_memory_intervals_keep_their_error():
     """Equal peaks in 4 processes each, a floor at the truth: at most PASS_ERROR false passes, hardly any false fail."""
     rng, outcomes = np.random.default_rng(3), []

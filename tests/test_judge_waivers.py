@@ -8,7 +8,7 @@ from judging import CASE, blocks, judge, line, record, run_of
 
 from vlmgate.judge import to_confirm
 from vlmgate.judge.waivers import in_force, waiver_of
-from vlmgate.spec import Failure, Outcome, Waiver
+from vlmgate.spec import Against, Failure, Outcome, Waiver
 
 DAY = date(2025, 1, 1)  # on which the runs of judging.py started
 WAIVER = Waiver("m/int8/*", "size", Outcome.FAIL, date(2025, 1, 31), "the embedding is not packed yet")
@@ -43,8 +43,15 @@ def test_the_last_day_counts_and_the_last_waiver():
     run = run_of()
     assert in_force(replace(WAIVER, until=DAY), run)
     assert not in_force(replace(WAIVER, until=date(2024, 12, 31)), run) and not in_force(None, run)
-    assert waiver_of([EXPIRED, WAIVER], CASE, "size") is WAIVER
-    assert waiver_of([WAIVER, EXPIRED], CASE, "size") is EXPIRED
+    assert waiver_of([EXPIRED, WAIVER], CASE, "size", Against.LIMIT) is WAIVER
+    assert waiver_of([WAIVER, EXPIRED], CASE, "size", Against.LIMIT) is EXPIRED
+
+
+def test_a_waiver_of_one_kind_of_line_excuses_no_other():
+    floor, limit = replace(WAIVER, against=Against.REFERENCE), replace(WAIVER, against=Against.LIMIT)
+    assert judge(MISSED, waivers=[floor]) == judge(MISSED)
+    assert judge(MISSED, waivers=[limit]).outcome is Outcome.WAIVED
+    assert waiver_of([WAIVER, floor], CASE, "size", Against.BASELINE) is WAIVER
 
 
 def test_a_crash_is_no_expected_fail():

@@ -43,13 +43,28 @@ def test_throughput_and_energy_have_columns_where_they_were_measured() -> None:
     assert body[0][6:] == ("12.5", "25.0", "3.50") and body[1][6:] == ("—", "—", "—")
 
 
+def test_the_peak_of_a_gpu_and_its_ratio_have_columns_where_there_is_one() -> None:
+    run = make_run()
+    cases = tuple(
+        replace(record, memory={**record.memory, "cuda_peak": (73.4e6 if not record.reference else 36.7e6,)})
+        for record in run.cases
+    )
+    head, body = columns(groups(replace(run, cases=cases))[0], scaled)
+    assert [name.replace("\n", " ") for name in head[6:]] == ["GPU memory [MB]", "× fp32"]
+    assert body[0][6:] == ("73.4", "1.00") and body[1][6:] == ("36.7", "0.500")
+    lines = csv_file.render(replace(run, cases=cases)).splitlines()
+    assert ",36700000,0.5," in lines[2]
+
+
 def test_it_stands_in_every_format_and_fits_the_terminal() -> None:
     run = with_more()
     seen = terminal.render(run, colour=False)
     assert "images/s" in seen and max(map(len, seen.splitlines()[:40])) <= 200
     assert "| images/s batch 4 |" in markdown.render(run).replace("  ", " ").replace("  ", " ")
     lines = csv_file.render(run).splitlines()
-    assert lines[0].endswith("call_p50_s,call_p90_s,new_tokens,images_per_s_by_batch,energy_per_image_j,verdict,reason")
+    assert lines[0].endswith(
+        "call_p50_s,call_p90_s,new_tokens,images_per_s_by_batch,energy_per_image_j,gpu_memory_bytes,gpu_memory_ratio,verdict,reason"
+    )
     assert ",0.08,0.24,16,1: 12.5; 4: 25,3.5," in lines[1]
 
 

@@ -9,7 +9,7 @@ from runs import CRASH, FAIL, UNRESOLVED, blocks, make_run, record, verdict, wit
 
 from vlmgate.report import markdown
 from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line, timed_how
-from vlmgate.spec import Failure, Outcome, Question, Settings
+from vlmgate.spec import Block, Failure, Outcome, Question, Settings
 
 ANSI = re.compile(r"\x1b\[\d*m")
 
@@ -96,6 +96,17 @@ def test_one_thread_is_no_threads() -> None:
 def test_a_contaminated_placebo_is_called_so() -> None:
     text = render(make_run(blocks=blocks("scene-blip/scenes", {"fp32": 0.08, "placebo": 0.09})), colour=False)
     assert "scene-blip: placebo 0.889× (0.889 to 0.889, 6 blocks), contaminated; yardstick" in text
+
+
+def test_an_interval_as_wide_as_its_ratio_is_given_by_its_ends() -> None:
+    """±130 % would reach below nothing."""
+
+    def slower(block: Block, factor: float) -> Block:
+        times = tuple(tuple(t * factor for t in image) for image in block.times["int8-dynamic"])
+        return replace(block, times={**block.times, "int8-dynamic": times})
+
+    apart = tuple(slower(block, 4.0 if block.index % 2 else 1.0) for block in make_run().blocks[:6])
+    assert row(render(make_run(blocks=apart), colour=False), "int8-dynamic")[2] == "0.625 (0.275 to 1.42)"
 
 
 def test_table_rows_by_hand() -> None:

@@ -152,6 +152,11 @@ def test_thresholds_and_waivers_are_typed(suite: Suite) -> None:
     assert suite.waivers == (Waiver("blip-base/bf16/*", "time_per_caption", Outcome.FAIL, date(2027, 1, 31), "slow CPU"),)
 
 
+def test_a_waiver_can_be_for_one_kind_of_line(tmp_path: Path) -> None:
+    text = changed("metric: time_per_caption, expected: fail", "metric: time_per_caption, against: reference, expected: fail")
+    assert load(tmp_path, text).waivers[0].against is Against.REFERENCE
+
+
 @pytest.mark.parametrize(("written", "line"), [("3%", 0.03), ('"3 %"', 0.03), ("0.03", 0.03), ("0", 0.0), ("2.5%", 0.025)])
 def test_a_tolerance_is_a_number_or_a_percentage(tmp_path: Path, written: str, line: float) -> None:
     assert load(tmp_path, changed("tolerance: 3%", f"tolerance: {written}")).thresholds[1].line == pytest.approx(line, abs=1e-15)

@@ -133,16 +133,22 @@ class Machine:
     """A counter of energy, and a clock that moves only when this machine idles or an arm is called: half a second a call."""
 
     IDLE, CALLED = 10.0, {"fp32": 40.0, "placebo": 40.0, "int8": 24.0}  # watts, of the calls above the idle ones
+    HELD = 30.0  # more while a model is loaded, as on a GPU that keeps its clocks up
 
     def __init__(self, folder: Path) -> None:
         self.powercap, self.now, self.joules = write_powercap(folder, {"intel-rapl:0": "package-0"}), 0.0, 0.0
+        self.loaded = False
 
-    def spend(self, seconds: float, watts: float = IDLE) -> None:
+    def idle(self, seconds: float) -> None:
+        self.spend(seconds, self.IDLE + (self.HELD if self.loaded else 0.0))
+
+    def spend(self, seconds: float, watts: float) -> None:
         self.now += seconds
         self.joules += seconds * watts
         set_counter(self.powercap, "intel-rapl:0", round(self.joules * 1e6))
 
     def hear(self, message: Message) -> None:
+        self.loaded |= message.get("stage") == "loading"
         if message.get("stage") == "measuring energy":
             self.spend(0.5, self.IDLE + self.CALLED[message["arm"]])
 
@@ -154,11 +160,15 @@ def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr("vlmgate.worker.block.clock_of", lambda captioner: Clock("cuda", FakeCuda()))
     monkeypatch.setattr("vlmgate.worker.block.measure_yardstick", float)
     monkeypatch.setattr("vlmgate.worker.block.set_threads", lambda job: None)  # two would wait for each other beside other tests
-    measure = partial(energy.joules_a_call, clock=lambda: machine.now, sleep=machine.spend)
-    monkeypatch.setattr(energy, "joules_a_call", measure)
+
+    def now() -> float:
+        return machine.now
+
+    monkeypatch.setattr(energy, "joules_a_call", partial(energy.joules_a_call, clock=now))
+    monkeypatch.setattr("vlmgate.worker.block.idle_power", partial(energy.idle_power, clock=now, sleep=machine.idle))
     monkeypatch.setattr(energy, "find_meter", partial(find_meter, powercap=machine.powercap))
     arms = [arm("fp32"), arm("int8", "fp32"), arm("placebo", "fp32")]
-    asked = job(tricks, plugins=[], arms=arms, rounds=ROUNDS, seed=SEED, batch=2, threads=2, energy=True)
+    asked = job(tricks, plugins=[], arms=arms, rounds=ROUNDS, seed=SEED, batch=2, threads=2, energy="cpu")
     try:
         do_block(asked, lambda message: (machine.hear(message), heard.append(message)))
     finally:
@@ -172,7 +182,7 @@ def test_a_block_measures_joules_a_caption_times_by_the_gpu_and_the_yardstick_on
     inside: tuple[Message, Block],
 ) -> None:
     data, made = inside
-    assert made.idle_power == pytest.approx(Machine.IDLE)
+    assert made.idle_power == pytest.approx(Machine.IDLE), "measured before anything was loaded"
     joules = {name: 0.5 * watts / 2 for name, watts in Machine.CALLED.items()}  # two captions a call
     assert made.energy == pytest.approx(joules) and data["energy"] == pytest.approx(joules)
     assert data["device_times"] == {name: [[0.005] * ROUNDS] for name in joules}, "the seconds of the GPU's events"

@@ -7,7 +7,7 @@ import pytest
 from fake_nvml import FakeNvml
 
 from vlmgate.meters import find_meter
-from vlmgate.worker.energy import energy_of, gpu_state, joules_a_call
+from vlmgate.worker.energy import energy_of, gpu_state, idle_power, joules_a_call
 
 IDLE = 10.0  # watts
 
@@ -42,14 +42,20 @@ class Machine:
         self.energy += 500.0
 
 
-def measured(machine: Machine, seed: int = 1) -> tuple[dict[str, float], float]:
+def measured(machine: Machine, seed: int = 1) -> dict[str, float]:
     calls = {"fp32": lambda: machine.call("fp32", 0.5, 40.0), "int8": lambda: machine.call("int8", 0.25, 60.0)}
-    return joules_a_call(machine, calls, seed, machine.warm, clock=lambda: machine.now, sleep=machine.sleep)
+    return joules_a_call(machine, calls, seed, machine.warm, IDLE, clock=lambda: machine.now)
 
 
-def test_the_idle_power_is_measured_and_subtracted() -> None:
-    joules, watts = measured(Machine())
-    assert watts == pytest.approx(IDLE)
+def test_the_idle_power_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    monkeypatch.setattr("vlmgate.worker.energy.find_meter", lambda device: (machine if device == "cuda" else None, "none"))
+    assert idle_power("cuda", clock=lambda: machine.now, sleep=machine.sleep) == pytest.approx(IDLE)
+    assert idle_power("cpu", clock=lambda: machine.now, sleep=pytest.fail) is None
+
+
+def test_the_idle_power_is_subtracted() -> None:
+    joules = measured(Machine())
     assert joules == {"fp32": pytest.approx(20.0), "int8": pytest.approx(15.0)}  # 40 W × 0.5 s and 60 W × 0.25 s, no idling
 
 
@@ -61,19 +67,19 @@ def test_each_arm_is_called_for_as_long_as_the_counter_needs() -> None:
 
 def test_each_arm_is_warmed_up_right_before_it_is_counted() -> None:
     machine = Machine()
-    first, second = measured(machine)[0]
+    first, second = measured(machine)
     turns = [f"warm {first}", first, f"warm {second}", second]
     assert [name for name, _ in groupby(machine.did)] == turns
 
 
 def test_the_order_of_arms_is_drawn() -> None:
-    orders = {tuple(measured(Machine(), seed)[0]) for seed in range(20)}
+    orders = {tuple(measured(Machine(), seed)) for seed in range(20)}
     assert orders == {("fp32", "int8"), ("int8", "fp32")}
 
 
 @pytest.mark.skipif(find_meter("cpu")[0] is not None, reason="this machine has a counter")
 def test_without_a_meter_nothing_is_called() -> None:
-    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail) == {}
+    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail, IDLE) == {}
 
 
 def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

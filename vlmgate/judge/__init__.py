@@ -61,7 +61,7 @@ def judge_run(
             metric = known[line.metric]
             look = each.look if metric.question in TIMED else None
             levels = levels_of(families[metric.question is Question.QUALITY], LOOKS, look)
-            waiver = waiver_of(waivers, each.record.id, TIME if metric is DRIFT else metric.name)
+            waiver = waiver_of(waivers, each.record.id, TIME if metric is DRIFT else metric.name, line.against)
             verdicts.append(judge_line(each, line, metric, levels, timing=timing, waiver=waiver))
     return (*_once(verdicts), *vanished(run, baselines, declared))
 

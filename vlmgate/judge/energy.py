@@ -19,7 +19,7 @@ def energy_values(blocks: Sequence[Block], variant: str, reference: str | None =
     arms = [variant, *([reference] if reference else [])]
     found = [[block.energy[arm] for arm in arms] for block in blocks if all(arm in block.energy for arm in arms)]
     if odd := [value for values in found for value in values if not 0 < value < math.inf]:
-        raise ValueError(f"{odd[0]:.3g} J a caption above the idle power; the machine was busy with something else")
+        raise ValueError(f"{odd[0]:.3g} J a caption above the idle power; something else drew power while it was idle")
     return tuple(math.log(values[0]) - (math.log(values[1]) if reference else 0.0) for values in found)
 
 

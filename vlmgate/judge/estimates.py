@@ -25,12 +25,13 @@ from vlmgate.stats import as_ratio, t_interval
 
 __all__ = ["PLACEBO", "Evidence", "contaminated", "estimate", "group_of", "placebo", "speed_values"]
 
+GPU_PEAK = "cuda_peak"
 MEMORY_RESOLUTION = 0.02  # least half-width of a peak, however many processes agree; benchmarks print their spread
 
 
 def estimate(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
     """The estimate that is held against the line (None if there is none), and why it cannot decide (or an empty string)."""
-    if why := _incomparable(evidence, line, metric):
+    if why := _incomparable(evidence, line, metric) or _on_no_gpu(evidence, line, metric):
         return None, why
     try:
         return _measured(evidence, line, metric, levels)
@@ -72,6 +73,14 @@ def _incomparable(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     if metric.question is Question.LATENCY and (other := against_another(record, evidence.baseline)):
         return f"{SKIP}the baseline was measured with another {other}; promote a run with this one"
     return ""
+
+
+def _on_no_gpu(evidence: Evidence, line: Threshold, metric: Metric) -> str:
+    """Why memory of a GPU cannot be compared with the reference's, or an empty string: a reference on the CPU takes none."""
+    reference = evidence.reference if line.against is Against.REFERENCE and metric.name == GPU_PEAK else None
+    if reference is None or str(reference.recipe.get("device", "")).startswith("cuda"):
+        return ""
+    return f"{SKIP}{reference.variant}, the reference, takes no memory of a GPU"
 
 
 def _memory(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:

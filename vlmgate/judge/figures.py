@@ -13,6 +13,7 @@ LABELS = {
     "time_per_caption": "time per caption",
     "peak_memory": "peak memory",
     "heap_peak": "heap peak",
+    "cuda_peak": "peak of GPU memory",
     "bleu_4": "BLEU-4",
     "cider": "CIDEr",
     "energy_per_caption": "energy per caption (above idle)",

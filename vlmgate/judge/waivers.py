@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 from fnmatch import fnmatchcase
 
-from vlmgate.spec import Outcome, Run, Waiver
+from vlmgate.spec import Against, Outcome, Run, Waiver
 
 
-def waiver_of(waivers: Sequence[Waiver], case: str, metric: str) -> Waiver | None:
-    """The waiver of a case and metric, the last one listed; None without one."""
-    return next((w for w in reversed(waivers) if w.metric == metric and fnmatchcase(case, w.cases)), None)
+def waiver_of(waivers: Sequence[Waiver], case: str, metric: str, against: Against) -> Waiver | None:
+    """The waiver of a case, a metric and a kind of line, the last one listed; None without one."""
+    fitting = (w for w in reversed(waivers) if w.metric == metric and w.against in (None, against))
+    return next((w for w in fitting if fnmatchcase(case, w.cases)), None)
 
 
 def in_force(waiver: Waiver | None, run: Run) -> bool:

@@ -18,6 +18,7 @@ METRICS: dict[str, Metric] = {
         Metric("sparsity", "", _HIGHER, _SIZE, "", exact=True),  # share of zero weights
         Metric("peak_memory", "B", _LOWER, _MEMORY, "reduction", exact=False),  # resident set of the worker
         Metric("heap_peak", "B", _LOWER, _MEMORY, "reduction", exact=False),  # allocations seen by memray
+        Metric("cuda_peak", "B", _LOWER, _MEMORY, "reduction", exact=False),  # allocated by torch on the GPU
         Metric("energy_per_caption", "J", _LOWER, _ENERGY, "reduction", exact=False),  # above the idle power
         Metric("bleu_1", "", _HIGHER, _QUALITY, "retention", exact=False),
         Metric("bleu_2", "", _HIGHER, _QUALITY, "retention", exact=False),

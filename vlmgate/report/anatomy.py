@@ -11,14 +11,20 @@ Scaled = Callable[..., str]  # `terminal.scaled`: a figure for a cell
 
 def columns(group: Group, scaled: Scaled) -> tuple[Line, list[Line]]:
     """Head and body; the body is empty where nothing was timed. Milliseconds a call, images a second, joules a caption above
-    the idle power."""
-    timed = [(row.variant, row.anatomy) for row in group.rows if row.anatomy]
+    the idle power, the peak of what torch allocated on a GPU."""
+    timed = [(row, row.anatomy) for row in group.rows if row.anatomy]
     found = [anatomy for _, anatomy in timed]
     sizes = sorted({size for anatomy in found for size in anatomy.throughput})
     energy = any(anatomy.energy is not None for anatomy in found)
     head: Line = ("variant", "first\ntoken\n[ms]", "further\ntoken\n[ms]", "call\np50\n[ms]", "call\np90\n[ms]", "tokens")
     head += tuple(f"images/s\nbatch\n{size}" for size in sizes) + (("energy/\nimage [J]\nabove idle",) if energy else ())
-    return head, [(variant, *_cells(anatomy, sizes, energy, scaled)) for variant, anatomy in timed]
+    body = [(row.variant, *_cells(anatomy, sizes, energy, scaled)) for row, anatomy in timed]
+    if not any(row.gpu_memory for row, _ in timed):
+        return head, body
+    head += ("GPU\nmemory\n[MB]", f"×\n{group.reference}")
+    return head, [
+        (*line, scaled(row.gpu_memory, 1e-6), scaled(row.gpu_ratio)) for line, (row, _) in zip(body, timed, strict=True)
+    ]
 
 
 def _cells(of: Anatomy, sizes: Sequence[int], energy: bool, scaled: Scaled) -> list[str]:

@@ -15,7 +15,7 @@ COLUMNS = (
     *("size_bytes", "size_ratio"),
     *(column for score in SCORES for column in (score, f"{score}_retention")),
     *("first_token_s", "further_token_s", "call_p50_s", "call_p90_s", "new_tokens", "images_per_s_by_batch"),
-    *("energy_per_image_j", "verdict", "reason"),
+    *("energy_per_image_j", "gpu_memory_bytes", "gpu_memory_ratio", "verdict", "reason"),
 )
 DANGEROUS = ("=", "+", "-", "@")  # a spreadsheet takes such a cell for a formula (OWASP, CSV Injection)
 
@@ -46,7 +46,8 @@ def _values(run: Run, row: Row) -> list[Cell]:
     scores: list[Cell] = [of.get(score) for score in SCORES for of in (row.scores, row.retention)]
     names: list[Cell] = [row.case, row.model, row.variant, row.dataset, row.reference]
     verdict: list[Cell] = [row.verdict.value if row.verdict else None, _reason(run, row)]
-    return [*names, row.seconds, *interval, row.images_per_second, *bytes_, *scores, *_anatomy(row), *verdict]
+    on_gpu: list[Cell] = [row.gpu_memory, row.gpu_ratio]
+    return [*names, row.seconds, *interval, row.images_per_second, *bytes_, *scores, *_anatomy(row), *on_gpu, *verdict]
 
 
 def _anatomy(row: Row) -> list[Cell]:

@@ -41,6 +41,8 @@ class Row:
     text: str  # why it was skipped, or how it failed
     anatomy: Anatomy | None = None  # of its latency; None where it was not timed
     peaks: tuple[float, ...] = ()  # bytes of resident set of each process, where several were measured
+    gpu_memory: float | None = None  # bytes that torch allocated on the GPU at most, while it ran
+    gpu_ratio: float | None = None
     compile_seconds: float | None = None  # that the first call takes longer, of what torch.compile compiles
 
 
@@ -108,6 +110,7 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
     blocks = _sound(Evidence(run, record, reference, None).blocks, record.variant, base.variant if base else "")
     seconds = _seconds(record, blocks)
     memory, size = _memory(record), _positive(record.exact.get("size"))
+    on_gpu = _memory(record, "cuda_peak")
     return Row(
         case=record.id,
         model=record.model,
@@ -127,6 +130,8 @@ def _row(run: Run, record: CaseRecord, reference: CaseRecord | None, worst: Outc
         text=record.skip or _failure(record),
         anatomy=anatomy(record, blocks),
         peaks=_peaks(record),
+        gpu_memory=on_gpu,
+        gpu_ratio=_ratio(on_gpu, _memory(base, "cuda_peak") if base else None),
         compile_seconds=record.exact.get("compile_seconds"),
     )
 
@@ -150,9 +155,9 @@ def _speed_up(record: CaseRecord, base: CaseRecord | None, blocks: Sequence[Bloc
     return as_ratio(t_interval(values, LEVEL)) if values else None
 
 
-def _memory(record: CaseRecord) -> float | None:
-    """Peak of the resident set in bytes, the geometric mean over processes as it is judged."""
-    values = record.memory.get("peak_memory", ())
+def _memory(record: CaseRecord, name: str = "peak_memory") -> float | None:
+    """A peak in bytes (the resident set's), the geometric mean over processes as it is judged."""
+    values = record.memory.get(name, ())
     if not values or not all(map(_positive, values)):
         return None
     return values[0] if len(values) == 1 else geometric_mean(values)

@@ -262,12 +262,16 @@ def _line(row: Row, colour: bool) -> tuple[str, ...]:
 
 
 def _speed_up(found: Estimate | None) -> str:
-    """``1.27 ±2 %``: the interval is even on logarithms, so its half-width is a share of the ratio."""
+    """``1.27 ±2 %``: the interval is even on logarithms, so its half-width is a share of the ratio. ``1.04 (0.3 to 3.6)`` where
+    that is as much as the ratio itself."""
     if found is None:
         return MISSING
     if found.low == found.high or not (found.low > 0 and math.isfinite(found.high)):
         return significant(found.centre)
-    return f"{significant(found.centre)} ±{100 * (found.high / found.centre - 1):.2g} %"
+    wide = found.high / found.centre - 1
+    if wide >= 1:
+        return f"{significant(found.centre)} ({significant(found.low)} to {significant(found.high)})"
+    return f"{significant(found.centre)} ±{100 * wide:.2g} %"
 
 
 def _labelled(verdict: Verdict, colour: bool) -> str:

@@ -74,7 +74,7 @@ class Beside:
         while cases := self._lacking(group, wanted, role, index):
             arms = [{"name": case.variant.name, "folder": group.arms[case.variant.name]} for case in cases]
             arms.append({"name": PLACEBO, "folder": group.arms[group.reference.variant.name]})
-            more: dict[str, Any] = {"arms": arms, "images": images, "rounds": rounds, "seed": seed, "energy": False}
+            more: dict[str, Any] = {"arms": arms, "images": images, "rounds": rounds, "seed": seed, "energy": ""}
             answer = self.state.job(group, "block", [], left=left, **more)
             if not answer.failure:
                 block = block_of(name, index, answer, settings.batch, role)

@@ -85,5 +85,6 @@ class Blocks:
         images = [example.image for example in self.group.dataset.examples[: settings.timed_images]]
         rounds = self.state.options.rounds or settings.rounds
         more: dict[str, Any] = {"arms": arms, "images": images, "rounds": rounds, "seed": seed_of(index, role)}
-        more["energy"] = any(self.state.asked(case, Question.ENERGY) for case in part)
+        asked = any(self.state.asked(case, Question.ENERGY) for case in part)
+        more["energy"] = self.group.reference.variant.device if asked else ""
         return self.state.job(self.group, "block", [], hear=self.pace.hear, left=self.left, **more)

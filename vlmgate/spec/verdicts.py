@@ -33,13 +33,15 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A known failure: cases (shell pattern on ids) and metric, the last day on which it is accepted, and why."""
+    """A known failure: cases (shell pattern on ids) and metric, the last day on which it is accepted, and why; ``against``
+    narrows it to lines of that kind."""
 
     cases: str
     metric: str
     expected: Outcome
     until: date
     reason: str
+    against: Against | None = None
 
 
 @dataclass(frozen=True)

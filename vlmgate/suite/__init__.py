@@ -292,4 +292,5 @@ def _waiver(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> 
         until = date.fromisoformat(str(entry["until"]))
     except ValueError as error:
         raise file.error((*keys, "until"), f"expected a date such as 2027-01-31, got `{entry['until']}`") from error
-    return Waiver(entry["cases"], metric.name, Outcome(entry["expected"]), until, entry["reason"])
+    against = Against(entry["against"]) if "against" in entry else None
+    return Waiver(entry["cases"], metric.name, Outcome(entry["expected"]), until, entry["reason"], against)

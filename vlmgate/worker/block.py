@@ -11,7 +11,7 @@ from typing import Any
 from vlmgate.protocol import Message
 from vlmgate.worker.clock import clock_of
 from vlmgate.worker.common import Emit, batches, cores, load, register, set_threads
-from vlmgate.worker.energy import energy_of, gpu_state
+from vlmgate.worker.energy import energy_of, gpu_state, idle_power
 from vlmgate.worker.imports import import_libraries
 from vlmgate.worker.turns import loading_order, measure_yardstick, schedule, warm_up
 
@@ -88,6 +88,8 @@ def block(job: Message, emit: Emit) -> None:
     register(job)
     import_libraries(job)
     set_threads(job)
+    metered = job.get("energy")  # the device whose energy is asked for
+    idle = idle_power(metered) if metered else None
     arms = Arms(job, emit)
     gc.collect()
     gc.freeze()
@@ -99,8 +101,8 @@ def block(job: Message, emit: Emit) -> None:
     data |= _timing(arms)
     data |= _first_tokens(arms)
     data |= _throughput(arms)
-    if job.get("energy"):
-        data |= _energy(arms)
+    if idle is not None:
+        data |= _energy(arms, idle)
     data |= {"calls": arms.calls, "measuring": time.perf_counter() - started} | _about()
     if before:
         data["gpu"] = {"before": before, "after": gpu_state(device)}
@@ -156,9 +158,10 @@ def _throughput(arms: Arms) -> dict[str, Any]:
     return {"throughput": found}
 
 
-def _energy(arms: Arms) -> dict[str, Any]:
-    """Joules a caption of each arm, on its first image; idling before may have lowered the clocks, so it is warmed up again."""
-    job, device = arms.job, next(iter(arms.captioners.values())).device
+def _energy(arms: Arms, idle: float) -> dict[str, Any]:
+    """Joules a caption of each arm above ``idle`` watts, on its first image; what came before it may have moved the clocks, so it
+    is warmed up again."""
+    job = arms.job
 
     def call(name: str) -> object:
         arms.say(name, "measuring energy")
@@ -169,7 +172,7 @@ def _energy(arms: Arms) -> dict[str, Any]:
         return arms.until_steady(name, arms.inputs[name][0])
 
     calls = {name: partial(call, name) for name in arms.captioners}
-    return energy_of(device, job["batch"], calls, job["seed"] + 3, warm)
+    return energy_of(job["energy"], job["batch"], calls, job["seed"] + 3, warm, idle)
 
 
 def _filled(job: Message, size: int) -> list[Any]:

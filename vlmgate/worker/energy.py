@@ -12,26 +12,37 @@ IDLE_SECONDS = 2.0  # of doing nothing, to see the idle power
 ARM_SECONDS = 2.0  # of calls of one arm at least: counters move on in steps of 1 ms (RAPL) to 100 ms (NVML)
 
 
+def idle_power(
+    device: str, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep
+) -> float | None:
+    """Watts that the device draws while this process does nothing; None where it has no meter.
+
+    For a worker to ask before it loads anything: a GPU that holds a model keeps its clocks up, and drew 118 W so where it drew
+    77 W before, which is as much as captioning takes (H200). That is the model's share, and not the machine's.
+    """
+    meter, _ = find_meter(device)
+    if meter is None:
+        return None
+    before, began = meter.joules(), clock()
+    sleep(IDLE_SECONDS)
+    return (meter.joules() - before) / (clock() - began)
+
+
 def joules_a_call(
     meter: Meter,
     calls: Mapping[str, Callable[[], object]],
     seed: int,
     warm: Callable[[str], object],
+    watts: float,
     *,
     seconds: float = ARM_SECONDS,
-    idle: float = IDLE_SECONDS,
     clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-) -> tuple[dict[str, float], float]:
-    """Joules of one call of each arm above the idle power, and that power in watts.
+) -> dict[str, float]:
+    """Joules of one call of each arm above ``watts``, the idle power.
 
-    The idle power is measured first, with all arms loaded and nothing called. Arms come in seeded random order; each is warmed up
-    (``warm``, not counted) and called over and over for ``seconds``. What other programs use meanwhile is counted too: measure on
-    a quiet machine.
+    Arms come in seeded random order; each is warmed up (``warm``, not counted) and called over and over for ``seconds``. What
+    other programs use meanwhile is counted too: measure on a quiet machine.
     """
-    before, began = meter.joules(), clock()
-    sleep(idle)
-    watts = (meter.joules() - before) / (clock() - began)
     found = {}
     for name in random.Random(seed).sample(sorted(calls), len(calls)):
         warm(name)
@@ -40,17 +51,17 @@ def joules_a_call(
             calls[name]()
             count += 1
         found[name] = (meter.joules() - before - watts * (clock() - began)) / count
-    return found, watts
+    return found
 
 
 def energy_of(
-    device: str, batch: int, calls: Mapping[str, Callable[[], object]], seed: int, warm: Callable[[str], object]
+    device: str, batch: int, calls: Mapping[str, Callable[[], object]], seed: int, warm: Callable[[str], object], watts: float
 ) -> dict[str, Any]:
-    """``energy`` (joules a caption by arm) and ``idle_power``; nothing where the device has no meter."""
+    """``energy`` (joules a caption by arm above ``watts``) and ``idle_power``; nothing where the device has no meter."""
     meter, _ = find_meter(device)
     if meter is None:
         return {}
-    joules, watts = joules_a_call(meter, calls, seed, warm)
+    joules = joules_a_call(meter, calls, seed, warm, watts)
     return {"energy": {name: value / batch for name, value in joules.items()}, "idle_power": watts}
 
 

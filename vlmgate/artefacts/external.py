@@ -51,7 +51,9 @@ def figures(variant: Variant, kind: str) -> dict[str, float]:
     card = read_card(folder) if (folder / CARD).exists() else {}
     found = str(card.get("family") or _json(folder / "config.json").get("model_type"))
     if found != kind:
-        raise VlmgateError(f"{variant.name}: {folder} holds a {found} model where {kind} was expected")
+        raise VlmgateError(
+            f"{variant.name}: {folder} holds a {found} model where {kind} was expected; give the model's family in suite.yaml, or another artefact"
+        )
     _unchanged(folder, card, variant.name)
     captioner = load_artefact(folder)
     if not card:

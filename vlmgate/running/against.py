@@ -71,10 +71,15 @@ def open_side(which: str, root: Path, cache: Path, with_python: str | None = Non
     ours = () if PACKAGE.name in INSTALLED else (str(PACKAGE),)
     if python := _python(Path(which)):
         if with_python:
-            raise VlmgateError(f"--against-python goes with a commit; --against {which} is an environment itself")
+            raise VlmgateError(
+                f"--against-python goes with a commit; --against {which} is an environment itself: leave --against-python out"
+            )
         return Side(which, str(python), ours, root)
     if with_python and not (python := _python(Path(with_python))):
-        raise VlmgateError(f"--against-python {with_python}: neither a Python executable nor a virtual environment")
+        raise VlmgateError(
+            f"--against-python {with_python}: neither a Python executable nor a virtual environment; make one with that commit's "
+            "libraries (python3 -m venv), or leave the option out to use this side's"
+        )
     commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{which}^{{commit}}").decode().strip()
     if not commit:
         raise VlmgateError(

@@ -150,15 +150,21 @@ def test_both_sides_of_a_memory_ratio_add_their_error():
 
 
 def test_memory_of_a_gpu_is_compared_between_models_on_a_gpu():
-    """Beside a reference on the CPU, which takes none, the line is skipped, and says so."""
     peaks, on_gpu = {"cuda_peak": (54e6,)}, {"device": "cuda"}
     case, then = record("int8", memory=peaks, recipe=on_gpu), {"cuda_peak": (73e6,)}
     found = judge(line("cuda_peak", "reference", 0.2), case, record("fp32", memory=then, recipe=on_gpu))
     assert found.outcome is Outcome.PASS and found.estimate is not None and found.estimate.centre == pytest.approx(1 - 54 / 73)
     found = judge(line("cuda_peak", "reference", 0.3), case, record("fp32", memory=then, recipe=on_gpu))
     assert found.outcome is Outcome.FAIL and "peak of GPU memory reduction" in found.sentence
-    found = judge(line("cuda_peak", "reference", 0.2), case, record("fp32", recipe={"device": "cpu"}))
-    assert (found.outcome, found.sentence[-45:]) == (Outcome.SKIP, "fp32, the reference, takes no memory of a GPU")
+
+
+@pytest.mark.parametrize("name", ["cuda_peak", "peak_memory", "energy_per_caption"])
+def test_memory_and_energy_of_two_devices_are_not_compared(name):
+    """As fp16-cuda beside fp32 on the CPU: joules of the CPU alone, or the host's memory of a process with CUDA, say nothing."""
+    case = record("int8", memory={"cuda_peak": (54e6,), "peak_memory": (1e9,)}, recipe={"device": "cuda"})
+    found = judge(line(name, "reference", 0.2), case, record("fp32", recipe={"device": "cpu"}))
+    assert found.outcome is Outcome.SKIP and "fp32, the reference, runs on another device" in found.sentence
+    assert judge(line("size", "reference", 0.2), case, record("fp32", recipe={"device": "cpu"})).outcome is Outcome.PASS
 
 
 def test_memory_intervals_keep_their_error():

@@ -155,7 +155,7 @@ def test_tox_environments() -> None:
     assert {name.partition(":")[2] for name in config.sections() if ":" in name} == {"bench", "tests", "slow", "gpu", "lint"}
     assert config["testenv"]["constraints"] == "constraints.txt"
     assert "pytest benchmarks/ --tier gpu" in config["testenv:gpu"]["commands"]
-    assert config["testenv:gpu"]["extras"] == "gpu"
+    assert config["testenv:gpu"]["extras"] == "bnb,gpu"
     assert all(check in config["testenv:lint"]["commands"] for check in ("ruff check", "ruff format --check", "mypy --strict"))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import pytest
@@ -164,7 +164,7 @@ def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatc
     def now() -> float:
         return machine.now
 
-    monkeypatch.setattr(energy, "joules_a_call", partial(energy.joules_a_call, clock=now))
+    monkeypatch.setattr(energy, "power_of", partial(energy.power_of, clock=now))
     monkeypatch.setattr("vlmgate.worker.block.idle_power", partial(energy.idle_power, clock=now, sleep=machine.idle))
     monkeypatch.setattr(energy, "find_meter", partial(find_meter, powercap=machine.powercap))
     arms = [arm("fp32"), arm("int8", "fp32"), arm("placebo", "fp32")]
@@ -183,7 +183,8 @@ def test_a_block_measures_joules_a_caption_times_by_the_gpu_and_the_yardstick_on
 ) -> None:
     data, made = inside
     assert made.idle_power == pytest.approx(Machine.IDLE), "measured before anything was loaded"
-    joules = {name: 0.5 * watts / 2 for name, watts in Machine.CALLED.items()}  # two captions a call
+    took = {name: fmean(map(median, images)) / 2 for name, images in data["times"].items()}  # two captions a call
+    joules = {name: watts * took[name] for name, watts in Machine.CALLED.items()}
     assert made.energy == pytest.approx(joules) and data["energy"] == pytest.approx(joules)
     assert data["device_times"] == {name: [[0.005] * ROUNDS] for name in joules}, "the seconds of the GPU's events"
     assert made.device_times == dict.fromkeys(joules, ((0.0025,) * ROUNDS,)) and made.times != made.device_times

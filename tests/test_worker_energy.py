@@ -1,13 +1,14 @@
 """Energy of the arms by a recorded counter: a machine that draws 10 W when idle, and more when an arm is called."""
 
 from collections import Counter
+from functools import partial
 from itertools import groupby
 
 import pytest
 from fake_nvml import FakeNvml
 
 from vlmgate.meters import find_meter
-from vlmgate.worker.energy import energy_of, gpu_state, idle_power, joules_a_call
+from vlmgate.worker.energy import energy_of, gpu_state, idle_power, power_of
 
 IDLE = 10.0  # watts
 
@@ -44,7 +45,7 @@ class Machine:
 
 def measured(machine: Machine, seed: int = 1) -> dict[str, float]:
     calls = {"fp32": lambda: machine.call("fp32", 0.5, 40.0), "int8": lambda: machine.call("int8", 0.25, 60.0)}
-    return joules_a_call(machine, calls, seed, machine.warm, IDLE, clock=lambda: machine.now)
+    return power_of(machine, calls, seed, machine.warm, IDLE, clock=lambda: machine.now)
 
 
 def test_the_idle_power_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +56,17 @@ def test_the_idle_power_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_idle_power_is_subtracted() -> None:
-    joules = measured(Machine())
-    assert joules == {"fp32": pytest.approx(20.0), "int8": pytest.approx(15.0)}  # 40 W × 0.5 s and 60 W × 0.25 s, no idling
+    assert measured(Machine()) == {"fp32": pytest.approx(40.0), "int8": pytest.approx(60.0)}
+
+
+def test_joules_are_power_times_the_seconds_of_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow phase of the machine that meets the calls of one arm alone must not look like its energy."""
+    machine = Machine()
+    monkeypatch.setattr("vlmgate.worker.energy.find_meter", lambda device: (machine, ""))
+    monkeypatch.setattr("vlmgate.worker.energy.power_of", partial(power_of, clock=lambda: machine.now))
+    calls = {"fp32": lambda: machine.call("fp32", 0.1, 40.0), "placebo": lambda: machine.call("placebo", 0.15, 40.0)}
+    found = energy_of("cuda", {"fp32": 0.1, "placebo": 0.1}, calls, 1, machine.warm, IDLE)
+    assert found == {"energy": {"fp32": pytest.approx(4.0), "placebo": pytest.approx(4.0)}, "idle_power": IDLE}
 
 
 def test_each_arm_is_called_for_as_long_as_the_counter_needs() -> None:
@@ -79,7 +89,7 @@ def test_the_order_of_arms_is_drawn() -> None:
 
 @pytest.mark.skipif(find_meter("cpu")[0] is not None, reason="this machine has a counter")
 def test_without_a_meter_nothing_is_called() -> None:
-    assert energy_of("cpu", 1, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail, IDLE) == {}
+    assert energy_of("cpu", {"fp32": 1.0}, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail, IDLE) == {}
 
 
 def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,8 @@ def figures(variant: Variant, kind: str) -> dict[str, float]:
     found = str(card.get("family") or _json(folder / "config.json").get("model_type"))
     if found != kind:
         raise VlmgateError(
-            f"{variant.name}: {folder} holds a {found} model where {kind} was expected; give the model's family in suite.yaml, or another artefact"
+            f"{variant.name}: {folder} holds a {found} model where {kind} was expected; "
+            "name the artefact under a model of its family, or give another one"
         )
     _unchanged(folder, card, variant.name)
     captioner = load_artefact(folder)

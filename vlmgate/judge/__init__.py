@@ -6,6 +6,7 @@ from dataclasses import replace
 from vlmgate.judge.always import always
 from vlmgate.judge.confirm import to_confirm
 from vlmgate.judge.drift import DRIFT, drift_lines
+from vlmgate.judge.estimates import elsewhere
 from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, contaminated_groups, differing, evidence_of
 from vlmgate.judge.exits import exit_status
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS, PASS_ERROR, levels_of
@@ -83,7 +84,8 @@ def _family(
         _noisy(line, metrics) and (metrics[line.metric].question is Question.QUALITY) is quality
         for each in evidence
         for line in asked[each.record.id]
-        if metrics[line.metric].question.value not in each.record.skips
+        if not each.record.skip and metrics[line.metric].question.value not in each.record.skips
+        if not elsewhere(each, line, metrics[line.metric])
     )
 
 

@@ -20,18 +20,18 @@ from vlmgate.judge.levels import SKIP, Levels, two_levels
 from vlmgate.judge.paired import holds_no, lacking
 from vlmgate.judge.quality import quality
 from vlmgate.judge.speed import speed
-from vlmgate.spec import Against, Better, Estimate, Metric, Question, Threshold
+from vlmgate.spec import Against, Better, CaseRecord, Estimate, Metric, Question, Threshold
 from vlmgate.stats import as_ratio, t_interval
 
 __all__ = ["PLACEBO", "Evidence", "contaminated", "estimate", "group_of", "placebo", "speed_values"]
 
-GPU_PEAK = "cuda_peak"
+ON_A_DEVICE = (Question.MEMORY, Question.ENERGY)
 MEMORY_RESOLUTION = 0.02  # least half-width of a peak, however many processes agree; benchmarks print their spread
 
 
 def estimate(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:
     """The estimate that is held against the line (None if there is none), and why it cannot decide (or an empty string)."""
-    if why := _incomparable(evidence, line, metric) or _on_no_gpu(evidence, line, metric):
+    if why := _incomparable(evidence, line, metric) or elsewhere(evidence, line, metric):
         return None, why
     try:
         return _measured(evidence, line, metric, levels)
@@ -75,12 +75,17 @@ def _incomparable(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     return ""
 
 
-def _on_no_gpu(evidence: Evidence, line: Threshold, metric: Metric) -> str:
-    """Why memory of a GPU cannot be compared with the reference's, or an empty string: a reference on the CPU takes none."""
-    reference = evidence.reference if line.against is Against.REFERENCE and metric.name == GPU_PEAK else None
-    if reference is None or str(reference.recipe.get("device", "")).startswith("cuda"):
+def elsewhere(evidence: Evidence, line: Threshold, metric: Metric) -> str:
+    """Why memory or energy cannot be compared with the reference's, or an empty string: it runs on another device."""
+    reference = evidence.reference if line.against is Against.REFERENCE and metric.question in ON_A_DEVICE else None
+    if reference is None or _device(reference) == _device(evidence.record):
         return ""
-    return f"{SKIP}{reference.variant}, the reference, takes no memory of a GPU"
+    return f"{SKIP}{reference.variant}, the reference, runs on another device, whose memory and energy are not this one's"
+
+
+def _device(record: CaseRecord) -> str:
+    """The kind of device that a case runs on: cpu or cuda."""
+    return str(record.recipe.get("device", "cpu")).partition(":")[0]
 
 
 def _memory(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:

@@ -169,7 +169,7 @@ class Block:
     throughput: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # [arm][batch size], seconds a call
     device_times: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)  # as times, by events of the GPU
     energy: Mapping[str, float] = field(default_factory=dict)  # [arm], joules a caption above the idle power
-    idle_power: float | None = None  # watts, measured in this worker before its arms used any; None: no meter
+    idle_power: float | None = None  # watts, measured in this worker before it loaded anything; None: no meter
     threads: int | None = None  # with which torch computed, as the worker told; None: an older record
     waiting: Mapping[str, str] = field(
         default_factory=dict

@@ -248,13 +248,13 @@ def _metric(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> 
         raise file.error(place, f"no case that '{pattern}' matches asks for {metric.question}, which {metric.name} needs")
     if entry.get("against") == Against.REFERENCE and all(is_reference for _, is_reference in matching):
         raise file.error(place, f"'{pattern}' matches references only, which are not compared with themselves")
+    if entry.get("against") == Against.REFERENCE and not metric.quantity:
+        raise file.error((*keys, "against"), f"{metric.name} is not compared with the reference, use baseline or limit")
     return metric
 
 
 def _threshold(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) -> Threshold:
     against, metric = Against(entry["against"]), _metric(file, keys, entry, cases, names)
-    if against == Against.REFERENCE and not metric.quantity:
-        raise file.error((*keys, "against"), f"{metric.name} is not compared with the reference, use baseline or limit")
     limit = "at_least" if metric.better == Better.HIGHER else "at_most"
     wanted = {Against.REFERENCE: "floor", Against.BASELINE: "tolerance", Against.LIMIT: limit}[against]
     given = [key for key in ("floor", "tolerance", "at_least", "at_most") if key in entry]

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable
 from functools import partial
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from vlmgate.protocol import Message
@@ -102,7 +102,7 @@ def block(job: Message, emit: Emit) -> None:
     data |= _first_tokens(arms)
     data |= _throughput(arms)
     if idle is not None:
-        data |= _energy(arms, idle)
+        data |= _energy(arms, idle, data["times"])
     data |= {"calls": arms.calls, "measuring": time.perf_counter() - started} | _about()
     if before:
         data["gpu"] = {"before": before, "after": gpu_state(device)}
@@ -158,10 +158,11 @@ def _throughput(arms: Arms) -> dict[str, Any]:
     return {"throughput": found}
 
 
-def _energy(arms: Arms, idle: float) -> dict[str, Any]:
-    """Joules a caption of each arm above ``idle`` watts, on its first image; what came before it may have moved the clocks, so it
-    is warmed up again."""
+def _energy(arms: Arms, idle: float, times: Message) -> dict[str, Any]:
+    """Joules a caption of each arm above ``idle`` watts, its power being that on its first image; what came before it may have
+    moved the clocks, so it is warmed up again. Arms on another device than the metered one have none."""
     job = arms.job
+    took = {name: fmean(map(median, images)) / job["batch"] for name, images in times.items()}
 
     def call(name: str) -> object:
         arms.say(name, "measuring energy")
@@ -171,8 +172,9 @@ def _energy(arms: Arms, idle: float) -> dict[str, Any]:
         arms.say(name, "warming for energy")
         return arms.until_steady(name, arms.inputs[name][0])
 
-    calls = {name: partial(call, name) for name in arms.captioners}
-    return energy_of(job["energy"], job["batch"], calls, job["seed"] + 3, warm, idle)
+    kinds = {name: of.device.partition(":")[0] for name, of in arms.captioners.items()}
+    calls = {name: partial(call, name) for name, kind in kinds.items() if kind == job["energy"].partition(":")[0]}
+    return energy_of(job["energy"], took, calls, job["seed"] + 3, warm, idle)
 
 
 def _filled(job: Message, size: int) -> list[Any]:

@@ -53,6 +53,7 @@ def other_amount(amount: float) -> dict[str, Any]:
          ["recipe steps[0].recipe prune → none", "recipe steps[0].parameters.amount 0.3 → none"]),
         (run(recipe={**RECIPE, "engine": "x86"}), []),  # the baseline is from before it was kept
         (run(signature="tokenizer u"), ["scoring (tokenizer t) → (tokenizer u)"]),
+        (run(signature="tokenizer t | scorer 2 | 9 images"), ["scoring (tokenizer t) → (tokenizer t | scorer 2)"]),
     ],
 )  # fmt: skip
 def test_every_change_is_a_phrase(now: Run, phrases: list[str]) -> None:

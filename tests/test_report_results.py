@@ -104,6 +104,16 @@ def test_the_head_says_how_everything_was_made() -> None:
     assert "`vlmgate results 20250101T000000Z-smoke b'ad`" in text
 
 
+def test_it_says_where_its_runs_are() -> None:
+    again = (
+        "`vlmgate results {}`. Shares of the roofline need `vlmgate ceilings` on a quiet machine and `vlmgate work {}` before it."
+    )
+    name = make_run().name
+    assert again.format(name, name) in render([make_run()])
+    there = f"{name} --results docs/runs"
+    assert again.format(there, there) in render([make_run()], folder="docs/runs")
+
+
 def test_names_make_no_cells_and_no_tags() -> None:
     bad = record("m|x", "<b>a</b>|b", skip="needs | `x`\n# head")
     text = render([make_run(cases=(record("m|x", "fp32"), bad), verdicts=(), blocks=(), failures=())])

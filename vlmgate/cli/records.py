@@ -43,7 +43,7 @@ def results(options: argparse.Namespace) -> int:
     """One Markdown page of every variant of some stored runs."""
     paths = [find_run(options.results, which) for which in options.runs]
     runs, work = [read_run(path) for path in paths], [read_work(path.parent) for path in paths]
-    print(atomic_write(options.out, page.render(runs, work, read_ceilings(options.results))))
+    print(atomic_write(options.out, page.render(runs, work, read_ceilings(options.results), str(options.results))))
     return PASSED
 
 

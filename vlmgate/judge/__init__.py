@@ -84,7 +84,7 @@ def _family(
         _noisy(line, metrics) and (metrics[line.metric].question is Question.QUALITY) is quality
         for each in evidence
         for line in asked[each.record.id]
-        if not each.record.skip and metrics[line.metric].question.value not in each.record.skips
+        if metrics[line.metric].question.value not in each.record.skips
         if not elsewhere(each, line, metrics[line.metric])
     )
 

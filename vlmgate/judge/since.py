@@ -70,9 +70,14 @@ def _pairs(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[st
                 continue  # a record from before it was kept
             yield f"recipe {name}", _shown(old.get(name)), _shown(new.get(name))
     if then.get("scores") and now.get("scores"):
-        yield "scoring", f"({then['scores']})", f"({now['scores']})"
+        yield "scoring", f"({_scorer(then['scores'])})", f"({_scorer(now['scores'])})"
     if then.get("commit") and now.get("commit"):
         yield "commit", *_apart(then["commit"], now["commit"])
+
+
+def _scorer(signature: str) -> str:
+    """Tokenizer and library of a signature of scores; how many images and references there were is told where it is judged."""
+    return " | ".join(signature.split(" | ")[:2])
 
 
 def _shown(value: Any) -> str:

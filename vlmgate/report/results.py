@@ -83,13 +83,18 @@ class Line:
         return not self.found[-1].row.reference
 
 
-def render(runs: Sequence[Run], work: Sequence[Mapping[str, Mapping[str, Any]]] = (), ceilings: Sequence[Ceilings] = ()) -> str:
+def render(
+    runs: Sequence[Run],
+    work: Sequence[Mapping[str, Mapping[str, Any]]] = (),
+    ceilings: Sequence[Ceilings] = (),
+    folder: str = "results",
+) -> str:
     """The page, with a newline at the end. Names and sentences are escaped.
 
     ``work``: for each run what `vlmgate work` wrote beside it. ``ceilings``: of any machines; each run uses its own.
     """
     work = work or [{} for _ in runs]
-    parts = ["# Results", INTRODUCTION, _made_with(runs), _roofline(runs, work, ceilings)]
+    parts = ["# Results", INTRODUCTION, _made_with(runs, folder), _roofline(runs, work, ceilings)]
     tables: dict[Any, list[Part]] = {}
     for number, (run, done) in enumerate(zip(runs, work, strict=True), 1):
         least = floors(run, done, ceilings)
@@ -114,7 +119,7 @@ def _key(run: Run, group: Group) -> tuple[Any, ...]:
     return (group.model, group.dataset, group.reference, run.environment.name, *(str(settings[name]) for name in SETTINGS))
 
 
-def _made_with(runs: Sequence[Run]) -> str:
+def _made_with(runs: Sequence[Run], folder: str) -> str:
     """Which runs these are, how they were made, and how this page is made again."""
     lines = ["## Made with"]
     for number, run in enumerate(runs, 1):
@@ -127,7 +132,7 @@ def _made_with(runs: Sequence[Run]) -> str:
             f"  - {escape(environment_line(run.environment))}, {run.environment.key.get('cores', '?')} cores\n"
             f"  - {escape(known)}"
         )
-    names = " ".join(run.name for run in runs)
+    names = " ".join(run.name for run in runs) + (f" --results {folder}" if folder != "results" else "")
     lines.append(
         f"To make this page again from these runs (no torch needed): `vlmgate results {_code(names)}`. Shares of the roofline "
         f"need `vlmgate ceilings` on a quiet machine and `vlmgate work {_code(names)}` before it."

@@ -165,7 +165,7 @@ def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatc
         return machine.now
 
     monkeypatch.setattr(energy, "power_of", partial(energy.power_of, clock=now))
-    monkeypatch.setattr("vlmgate.worker.block.idle_power", partial(energy.idle_power, clock=now, sleep=machine.idle))
+    monkeypatch.setattr("vlmgate.worker.block.idle_meter", partial(energy.idle_meter, clock=now, sleep=machine.idle))
     monkeypatch.setattr(energy, "find_meter", partial(find_meter, powercap=machine.powercap))
     arms = [arm("fp32"), arm("int8", "fp32"), arm("placebo", "fp32")]
     asked = job(tricks, plugins=[], arms=arms, rounds=ROUNDS, seed=SEED, batch=2, threads=2, energy="cpu")

@@ -8,7 +8,7 @@ import pytest
 from fake_nvml import FakeNvml
 
 from vlmgate.meters import find_meter
-from vlmgate.worker.energy import energy_of, gpu_state, idle_power, power_of
+from vlmgate.worker.energy import energy_of, gpu_state, idle_meter, power_of
 
 IDLE = 10.0  # watts
 
@@ -51,8 +51,8 @@ def measured(machine: Machine, seed: int = 1) -> dict[str, float]:
 def test_the_idle_power_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine()
     monkeypatch.setattr("vlmgate.worker.energy.find_meter", lambda device: (machine if device == "cuda" else None, "none"))
-    assert idle_power("cuda", clock=lambda: machine.now, sleep=machine.sleep) == pytest.approx(IDLE)
-    assert idle_power("cpu", clock=lambda: machine.now, sleep=pytest.fail) is None
+    assert idle_meter("cuda", clock=lambda: machine.now, sleep=machine.sleep) == (machine, pytest.approx(IDLE))
+    assert idle_meter("cpu", clock=lambda: machine.now, sleep=pytest.fail) is None
 
 
 def test_the_idle_power_is_subtracted() -> None:
@@ -62,10 +62,9 @@ def test_the_idle_power_is_subtracted() -> None:
 def test_joules_are_power_times_the_seconds_of_the_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow phase of the machine that meets the calls of one arm alone must not look like its energy."""
     machine = Machine()
-    monkeypatch.setattr("vlmgate.worker.energy.find_meter", lambda device: (machine, ""))
     monkeypatch.setattr("vlmgate.worker.energy.power_of", partial(power_of, clock=lambda: machine.now))
     calls = {"fp32": lambda: machine.call("fp32", 0.1, 40.0), "placebo": lambda: machine.call("placebo", 0.15, 40.0)}
-    found = energy_of("cuda", {"fp32": 0.1, "placebo": 0.1}, calls, 1, machine.warm, IDLE)
+    found = energy_of((machine, IDLE), {"fp32": 0.1, "placebo": 0.1}, calls, 1, machine.warm)
     assert found == {"energy": {"fp32": pytest.approx(4.0), "placebo": pytest.approx(4.0)}, "idle_power": IDLE}
 
 
@@ -89,7 +88,7 @@ def test_the_order_of_arms_is_drawn() -> None:
 
 @pytest.mark.skipif(find_meter("cpu")[0] is not None, reason="this machine has a counter")
 def test_without_a_meter_nothing_is_called() -> None:
-    assert energy_of("cpu", {"fp32": 1.0}, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail, IDLE) == {}
+    assert energy_of(idle_meter("cpu"), {"fp32": 1.0}, {"fp32": lambda: pytest.fail("called in vain")}, 1, pytest.fail) == {}
 
 
 def test_the_state_of_a_gpu_is_told_and_a_cpu_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

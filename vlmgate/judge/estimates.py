@@ -84,8 +84,8 @@ def elsewhere(evidence: Evidence, line: Threshold, metric: Metric) -> str:
 
 
 def _device(record: CaseRecord) -> str:
-    """The kind of device that a case runs on: cpu or cuda."""
-    return str(record.recipe.get("device", "cpu")).partition(":")[0]
+    """What a case runs on: cpu or cuda."""
+    return str(record.recipe.get("device", "cpu"))
 
 
 def _memory(evidence: Evidence, line: Threshold, metric: Metric, levels: Levels) -> tuple[Estimate | None, str]:

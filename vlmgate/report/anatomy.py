@@ -15,15 +15,17 @@ def columns(group: Group, scaled: Scaled) -> tuple[Line, list[Line]]:
     timed = [(row, row.anatomy) for row in group.rows if row.anatomy]
     found = [anatomy for _, anatomy in timed]
     sizes = sorted({size for anatomy in found for size in anatomy.throughput})
-    energy = any(anatomy.energy is not None for anatomy in found)
+    energy, gpu = any(anatomy.energy is not None for anatomy in found), any(row.gpu_memory for row, _ in timed)
     head: Line = ("variant", "first\ntoken\n[ms]", "further\ntoken\n[ms]", "call\np50\n[ms]", "call\np90\n[ms]", "tokens")
     head += tuple(f"images/s\nbatch\n{size}" for size in sizes) + (("energy/\nimage [J]\nabove idle",) if energy else ())
-    body = [(row.variant, *_cells(anatomy, sizes, energy, scaled)) for row, anatomy in timed]
-    if not any(row.gpu_memory for row, _ in timed):
-        return head, body
-    head += ("GPU\nmemory\n[MB]", f"×\n{group.reference}")
+    head += ("GPU\nmemory\n[MB]", f"×\n{group.reference}") if gpu else ()
     return head, [
-        (*line, scaled(row.gpu_memory, 1e-6), scaled(row.gpu_ratio)) for line, (row, _) in zip(body, timed, strict=True)
+        (
+            row.variant,
+            *_cells(anatomy, sizes, energy, scaled),
+            *((scaled(row.gpu_memory, 1e-6), scaled(row.gpu_ratio)) if gpu else ()),
+        )
+        for row, anatomy in timed
     ]
 
 

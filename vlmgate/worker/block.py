@@ -8,10 +8,11 @@ from functools import partial
 from statistics import fmean, median
 from typing import Any
 
+from vlmgate.meters import Meter
 from vlmgate.protocol import Message
 from vlmgate.worker.clock import clock_of
 from vlmgate.worker.common import Emit, batches, cores, load, register, set_threads
-from vlmgate.worker.energy import energy_of, gpu_state, idle_power
+from vlmgate.worker.energy import energy_of, gpu_state, idle_meter
 from vlmgate.worker.imports import import_libraries
 from vlmgate.worker.turns import loading_order, measure_yardstick, schedule, warm_up
 
@@ -88,8 +89,7 @@ def block(job: Message, emit: Emit) -> None:
     register(job)
     import_libraries(job)
     set_threads(job)
-    metered = job.get("energy")  # the device whose energy is asked for
-    idle = idle_power(metered) if metered else None
+    metered = idle_meter(job["energy"]) if job.get("energy") else None  # of the device whose energy is asked for
     arms = Arms(job, emit)
     gc.collect()
     gc.freeze()
@@ -101,8 +101,8 @@ def block(job: Message, emit: Emit) -> None:
     data |= _timing(arms)
     data |= _first_tokens(arms)
     data |= _throughput(arms)
-    if idle is not None:
-        data |= _energy(arms, idle, data["times"])
+    if metered:
+        data |= _energy(arms, metered, data["times"])
     data |= {"calls": arms.calls, "measuring": time.perf_counter() - started} | _about()
     if before:
         data["gpu"] = {"before": before, "after": gpu_state(device)}
@@ -158,8 +158,8 @@ def _throughput(arms: Arms) -> dict[str, Any]:
     return {"throughput": found}
 
 
-def _energy(arms: Arms, idle: float, times: Message) -> dict[str, Any]:
-    """Joules a caption of each arm above ``idle`` watts, its power being that on its first image; what came before it may have
+def _energy(arms: Arms, metered: tuple[Meter, float], times: Message) -> dict[str, Any]:
+    """Joules a caption of each arm above the idle power, its power being that on its first image; what came before it may have
     moved the clocks, so it is warmed up again. Arms on another device than the metered one have none."""
     job = arms.job
     took = {name: fmean(map(median, images)) / job["batch"] for name, images in times.items()}
@@ -172,9 +172,8 @@ def _energy(arms: Arms, idle: float, times: Message) -> dict[str, Any]:
         arms.say(name, "warming for energy")
         return arms.until_steady(name, arms.inputs[name][0])
 
-    kinds = {name: of.device.partition(":")[0] for name, of in arms.captioners.items()}
-    calls = {name: partial(call, name) for name, kind in kinds.items() if kind == job["energy"].partition(":")[0]}
-    return energy_of(job["energy"], took, calls, job["seed"] + 3, warm, idle)
+    calls = {name: partial(call, name) for name, of in arms.captioners.items() if of.device == job["energy"]}
+    return energy_of(metered, took, calls, job["seed"] + 3, warm)
 
 
 def _filled(job: Message, size: int) -> list[Any]:

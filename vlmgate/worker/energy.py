@@ -12,10 +12,10 @@ IDLE_SECONDS = 2.0  # of doing nothing, to see the idle power
 ARM_SECONDS = 2.0  # of calls of one arm at least: counters move on in steps of 1 ms (RAPL) to 100 ms (NVML)
 
 
-def idle_power(
+def idle_meter(
     device: str, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep
-) -> float | None:
-    """Watts that the device draws while this process does nothing; None where it has no meter.
+) -> tuple[Meter, float] | None:
+    """The meter of a device, and the watts that it draws while this process does nothing; None where it has no meter.
 
     For a worker to ask before it loads anything: a GPU that holds a model keeps its clocks up, and drew 118 W so where it drew
     77 W before, which is as much as captioning takes (H200). That is the model's share, and not the machine's.
@@ -25,7 +25,7 @@ def idle_power(
         return None
     before, began = meter.joules(), clock()
     sleep(IDLE_SECONDS)
-    return (meter.joules() - before) / (clock() - began)
+    return meter, (meter.joules() - before) / (clock() - began)
 
 
 def power_of(
@@ -56,22 +56,21 @@ def power_of(
 
 
 def energy_of(
-    device: str,
+    metered: tuple[Meter, float] | None,
     took: Mapping[str, float],
     calls: Mapping[str, Callable[[], object]],
     seed: int,
     warm: Callable[[str], object],
-    idle: float,
 ) -> dict[str, Any]:
-    """``energy`` (joules a caption by arm above ``idle`` watts) and ``idle_power``; nothing where the device has no meter.
+    """``energy`` (joules a caption by arm above the idle power) and ``idle_power``, by what `idle_meter` gave; nothing without.
 
     Joules are the power while an arm is called × ``took``, its seconds a caption in the turns. Arms take no turns here, because
     counters move on too slowly for that; so seconds of these calls would bring back what turns take out. On an H200 the power of
     four arms in four blocks lay between 115 and 125 W, and the seconds of two copies of one model between 62 and 95 ms.
     """
-    meter, _ = find_meter(device)
-    if meter is None:
+    if metered is None:
         return {}
+    meter, idle = metered
     power = power_of(meter, calls, seed, warm, idle)
     return {"energy": {name: watts * took[name] for name, watts in power.items()}, "idle_power": idle}
 

@@ -182,3 +182,15 @@ def test_results_writes_one_page_of_every_variant(vlmgate: Run, first: Done, tmp
     assert "- fp16-cuda: " in page and f"`vlmgate results {first.folder.name}`" in page
     assert f"`{first.run.command}`" in page and first.run.command.startswith("pytest ")
     assert vlmgate("results", "nowhere")[0] == 4
+
+
+def test_results_say_failed_by_the_lines_of_today(
+    vlmgate: Run, project: Project, first: Done, lenient: Path, tmp_path: Path
+) -> None:
+    """Not by those of the day of the run, which may have been replaced since."""
+    steep = project.suite("steeper.yaml", lenient.read_text().replace("at_most: 1000000", "at_most: 10"))
+    pages = {}
+    for suite in (lenient, steep):
+        assert vlmgate("results", first.folder, "--suite", suite, "--out", tmp_path / "page.md")[0] == 0
+        pages[suite] = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "misses its limit of 10" in pages[steep] and "misses its limit" not in pages[lenient]

@@ -1,5 +1,6 @@
 """Verdicts as outcomes of pytest, without measuring anything."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -60,3 +61,14 @@ def test_what_fails_only_for_being_strict_is_counted():
     with pytest.raises(pytest.fail.Exception):
         held.check()
     assert held.state.untold == 1
+
+
+def test_the_same_reason_reads_the_same_in_every_skipped_test():
+    """Without case and metric, so that pytest's summary folds them: one line a reason and not one a test."""
+    held = gate(Outcome.SKIP, Outcome.SKIP)
+    words = f"no baseline yet: promote it with `vlmgate promote run --cases '{CASE}'`"
+    skipped = [replace(v, sentence=f"{CASE}: {v.metric} skip: {words}") for v in held.state.run.verdicts]
+    held.state.run = replace(held.state.run, verdicts=tuple(skipped))
+    with pytest.raises(pytest.skip.Exception) as caught:
+        held.check()
+    assert str(caught.value) == "no baseline yet: promote it with `vlmgate promote run --cases '*'`"

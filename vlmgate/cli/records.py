@@ -40,9 +40,10 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def results(options: argparse.Namespace) -> int:
-    """One Markdown page of every variant of some stored runs."""
-    paths = [find_run(options.results, which) for which in options.runs]
-    runs, work = [read_run(path) for path in paths], [read_work(path.parent) for path in paths]
+    """One Markdown page of every variant of some stored runs, judged by suite.yaml as it is now; of baselines it says nothing."""
+    suite, paths = open_suite(options), [find_run(options.results, which) for which in options.runs]
+    stored, work = [read_run(path) for path in paths], [read_work(path.parent) for path in paths]
+    runs = [rejudged(run, suite, {}) for run in stored]
     print(atomic_write(options.out, page.render(runs, work, read_ceilings(options.results), str(options.results))))
     return PASSED
 

@@ -6,6 +6,7 @@ import pytest
 
 from vlmgate.plugin.state import State
 from vlmgate.report.benchmark import ReplayTimer, replay, show_nothing
+from vlmgate.report.terminal import reason_of_skip
 from vlmgate.spec import Outcome, Question, Verdict
 
 UNRESOLVED: "pytest.StashKey[bool]" = pytest.StashKey()
@@ -52,14 +53,15 @@ class Gate:
         if worst is Outcome.WAIVED:
             pytest.xfail("\n".join(v.sentence for v in verdicts if v.outcome is Outcome.WAIVED))
         if worst is Outcome.SKIP:
-            pytest.skip("; ".join(dict.fromkeys(v.sentence for v in verdicts)) or self._why_unasked())
+            # without the names of case and metric, pytest's summary folds equal reasons into one line
+            pytest.skip("; ".join(dict.fromkeys(map(reason_of_skip, verdicts))) or self._why_unasked())
 
     def _why_unasked(self) -> str:
         """Why there is no verdict at all: the case or the question was skipped, or suite.yaml holds no line about it."""
         cases = self.state.run.cases if self.state.run else ()
         record = next((record for record in cases if record.id == self.case), None)
         reason = record and (record.skip or record.skips.get(self.question.value))
-        return f"{self.case}: {self.question.value} skipped: {reason or 'no threshold in suite.yaml asks about it'}"
+        return reason or f"no threshold in suite.yaml asks about {self.question.value}"
 
     def _worst(self) -> Outcome:
         found = {v.outcome for v in self.verdicts}

@@ -151,10 +151,9 @@ def title(group: Group) -> str:
 def skip_reasons(run: Run) -> list[str]:
     """``4 × reason`` for each reason why gates, and cases without any gate, were skipped; the commonest first."""
     judged = {verdict.case for verdict in run.verdicts}
-    found = [(verdict.case, _reason(verdict)) for verdict in with_outcome(run, Outcome.SKIP)]
-    found += [(record.id, record.skip) for record in run.cases if record.skip and record.id not in judged]
-    # advice may name the case: one pattern for all keeps equal reasons together, under the fullest wording
-    texts = [plain(text.replace(f"'{case}'", "'*'")) for case, text in found]
+    found = [reason_of_skip(verdict) for verdict in with_outcome(run, Outcome.SKIP)]
+    found += [record.skip for record in run.cases if record.skip and record.id not in judged]
+    texts = [plain(text) for text in found]  # equal reasons together, under the fullest wording
     heads = Counter(text.partition(": ")[0] for text in texts)
     return [f"{n} × {max((t for t in texts if t.partition(': ')[0] == head), key=len)}" for head, n in heads.most_common()]
 
@@ -279,10 +278,13 @@ def _labelled(verdict: Verdict, colour: bool) -> str:
     return f"{_paint(word.upper().ljust(LABEL_WIDTH), COLOURS[word], colour)} {plain(verdict.sentence)}"
 
 
-def _reason(verdict: Verdict) -> str:
-    """The sentence of a skip without its head, which names case and metric."""
+def reason_of_skip(verdict: Verdict) -> str:
+    """The sentence of a skip without its head, which names case and metric, and with ``*`` where its advice names the case.
+
+    So the same reason reads the same in every case, and can be told once.
+    """
     head = f"{re.escape(verdict.case)}: {re.escape(verdict.metric)} skip(ped)?: "
-    return re.sub(f"^{head}", "", verdict.sentence)
+    return re.sub(f"^{head}", "", verdict.sentence).replace(f"'{verdict.case}'", "'*'")
 
 
 def _status_colour(of: Counts) -> str:

@@ -128,6 +128,9 @@ def unfit() -> list[Any]:
         pytest.param(
             make_run(verdicts=(verdict("blip/int8/scenes", Outcome.UNRESOLVED),)), ["unresolved speedup"], BOTH[1:], id="tie"
         ),
+        pytest.param(
+            make_run(verdicts=(fp32, verdict("blip/int8/scenes", Outcome.WAIVED))), ["waived speedup"], BOTH[1:], id="waived"
+        ),
         pytest.param(make_run(record("fp32"), failed), ["SIGSEGV while loading"], BOTH[1:], id="crash"),
         pytest.param(make_run(status="interrupted"), ["the run is interrupted", "blip/fp32/scenes"], BOTH, id="interrupted"),
     ]

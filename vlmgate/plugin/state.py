@@ -99,19 +99,15 @@ class State:
             against_python=option("vlmgate_against_python"),
             command=shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
         )
-        selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}
-        selected = {case: questions for case, questions in selected.items() if questions}
-        session = Session(self.suite, tier, selected, options, {}, self.progress, self.live)
-        session.baselines = load_baselines(self.baselines, session.environment)
-        asked = {case: tuple(q for q in held if q in self.items.get(case, ())) for case, held in self.absent.items()}
-        session.absent = {case: questions for case, questions in asked.items() if questions}
-        everything = [*((case.id, case.questions) for case in tier.cases), *self.absent.items()]
-        session.there = self.there
-        session.whole = all(set(questions) <= self.items.get(case, set()) for case, questions in everything)
+        session = Session(self.suite, tier, self._selects, options, {}, self.progress, self.live)
+        session.baselines, session.there = load_baselines(self.baselines, session.environment), self.there
         try:
             session.measure_into(results, self._keep)
         finally:
             self._end_live()
+
+    def _selects(self, case: str, question: Question) -> bool:
+        return question in self.items.get(case, ())
 
     def _keep(self, run: Run, folder: Path) -> None:
         self.run, self.folder = run, folder

@@ -97,11 +97,10 @@ def run_checks(
     after one without the changes was promoted. A worker that dies is seen as its case's fail."""
     checks = [check for check in CHECKS if check.question in questions]
     suite = suite_of(model, options.root, checks, settings)
-    selected = {case.id: case.questions for case in suite.tiers[TIER].cases}
-    session = Session(suite, suite.tiers[TIER], selected, options, {}, progress)
+    session = Session(suite, suite.tiers[TIER], lambda case, question: True, options, {}, progress)
     session.measure()
     run = session.finish(TIER)
-    thresholds = {case: suite.thresholds_for(case) for case in selected}
+    thresholds = {case.id: suite.thresholds_for(case.id) for case in suite.tiers[TIER].cases}
     return [*_seen(run.verdicts, model, checks), *since_promoted(run, model, checks, thresholds, progress)]
 
 

@@ -42,7 +42,7 @@ def test_what_is_promoted_comes_back(tmp_path: Path) -> None:
         case.scores,
         case.captions,
     )
-    assert (baseline.settings, baseline.dataset) == (case.settings, "d" * 64)
+    assert (baseline.settings, baseline.dataset, baseline.questions) == (case.settings, "d" * 64, case.questions)
     assert (baseline.run, baseline.commit, baseline.reason, baseline.forced) == (run.name, "c" * 40, "first", False)
 
 

@@ -44,12 +44,12 @@ def judge_run(
     *,
     timing: bool = True,
     waivers: Sequence[Waiver] = (),
-    declared: Collection[str] | None = None,
+    declared: Mapping[str, Collection[Question]] | None = None,
 ) -> tuple[Verdict, ...]:
     """Verdicts of every case of ``run``, in the order of its cases, then those of cases that are missing.
 
-    ``thresholds`` maps case ids to what must hold; ``declared`` are the ids of the run's tier as suite.yaml has it now (None:
-    not known, so that only what the run itself found missing is judged).
+    ``thresholds`` maps case ids to what must hold; ``declared`` are the cases of the run's tier, with their questions, as
+    suite.yaml has them now (None: not known, so that only what the run itself found missing is judged).
     """
     known = {**metrics, DRIFT.name: DRIFT}
     evidence = evidence_of(run, baselines)

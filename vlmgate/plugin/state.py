@@ -33,7 +33,7 @@ class State:
         self.folder: Path | None = None
         self.not_evaluated: list[str] = []
         self._is_live = False  # the last line on the terminal is one to overwrite
-        self.items: dict[str, set[Question]] = {}  # what is asked, cases that are not declared here included
+        self.items: dict[str, set[Question]] = {}  # what is asked, declared here or not
         self.untold = 0  # gates that failed for nothing but what could not be told
         self.error = ""  # what is wrong with the suite file or an option, met while collecting
 
@@ -57,12 +57,12 @@ class State:
 
     @cached_property
     def absent(self) -> dict[str, tuple[Question, ...]]:
-        """Case id → questions, of cases that were promoted here in this tier, or that the other side of --against declares in it,
-        and that are no longer declared in it."""
+        """Case id → questions that it answered when it was promoted here in this tier, or that the other side of --against asks
+        of it, and that the tier no longer asks."""
         tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
         here = fingerprint(most_threads(self.suite), self.root)
         there = self.there.questions if self.there else {}
-        return absent(load_baselines(self.baselines, here), tier.name, [case.id for case in tier.cases], there)
+        return absent(load_baselines(self.baselines, here), tier.name, tier.questions, there)
 
     @cached_property
     def there(self) -> Declared | None:
@@ -77,7 +77,7 @@ class State:
     def cases(self, question: Question) -> list[str]:
         """The cases that get an item in the file of a question: those of the tier, and those that are missing from it."""
         tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
-        return [*(case.id for case in tier.cases), *(case for case, asked in self.absent.items() if question in asked)]
+        return list(dict.fromkeys([*tier.questions, *(case for case, asked in self.absent.items() if question in asked)]))
 
     def measure(self) -> None:
         """Measure what the selected items ask, judge it and write it down; an interrupt keeps what was measured."""

@@ -182,6 +182,7 @@ def baseline_of(
         tier=run.tier,
         occasions=old.occasions if old else (),
         reference=record.reference,
+        questions=record.questions,
     )
     return with_spread(made)
 

@@ -68,19 +68,19 @@ class State:
 
     @property
     def absent(self) -> dict[str, tuple[Question, ...]]:
-        """Case id → what is asked of it, of cases that are known and no longer declared."""
+        """Case id → what is asked of it, and was answered before, and that the tier no longer declares."""
         asked = {case: tuple(q for q in known if self.selects(case, q)) for case, known in self._undeclared().items()}
         return {case: questions for case, questions in asked.items() if questions}
 
     @property
     def whole(self) -> bool:
         """Whether everything is asked, nothing deselected."""
-        everything = [*((case.id, case.questions) for case in self.tier.cases), *self._undeclared().items()]
+        everything = [*self.tier.questions.items(), *self._undeclared().items()]
         return all(self.selects(case, question) for case, questions in everything for question in questions)
 
     def _undeclared(self) -> dict[str, tuple[Question, ...]]:
         there = self.there.questions if self.there else {}
-        return absent(self.baselines, self.tier.name, [case.id for case in self.tier.cases], there)
+        return absent(self.baselines, self.tier.name, self.tier.questions, there)
 
     def run(self, name: str) -> Run:
         """The run so far, not judged."""
@@ -109,7 +109,7 @@ class State:
     def judge(self, run: Run) -> tuple[Verdict, ...]:
         """The verdicts on a run of this session."""
         thresholds = {record.id: self.suite.thresholds_for(record.id) for record in run.cases}
-        timing, declared = self.options.timing, [case.id for case in self.tier.cases]
+        timing, declared = self.options.timing, self.tier.questions
         with self.clock.phase(JUDGING):
             return judge_run(
                 run, thresholds, self.suite.metrics, self.baselines, timing=timing, waivers=self.suite.waivers, declared=declared

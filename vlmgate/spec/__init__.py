@@ -255,7 +255,7 @@ class Run:
     phases: Mapping[str, float]  # where the time went, seconds
     notes: tuple[str, ...] = ()
     whole: bool = False  # every question of the tier was asked, nothing deselected
-    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases not declared here
+    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked, and not declared here any more
     parent_cpu: float | None = None  # share of one core that the parent used while workers measured
     command: str = ""  # the command line that made it; "" where it was not made by one
     other: Other | None = None  # with --against
@@ -285,3 +285,4 @@ class Baseline:
     between_runs: int = 0  # runs behind between_sd: its degrees of freedom are one less
     occasions: tuple[Mapping[str, Any], ...] = ()  # runs of the unchanged thing, for the spread between runs
     reference: str | None = None  # id of the case that its speed is against, "" for a reference itself; None: an older file
+    questions: tuple[Question, ...] = ()  # that the case was asked: what else it holds was measured for others; (): an older file

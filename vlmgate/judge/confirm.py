@@ -29,8 +29,8 @@ def confirm(
     if metric.exact or metric.question not in TIMED:
         return "", None, ""
     fresh = replace(evidence, roles=("confirm",))
-    if len(fresh.blocks) < CONFIRMING:
-        return NEEDED, None, f"only {len(fresh.blocks)} of the {CONFIRMING} new ones that were to confirm it were measured"
+    if fresh.count < CONFIRMING:
+        return NEEDED, None, f"only {fresh.count} of the {CONFIRMING} new ones that were to confirm it were measured"
     found, why = estimate(fresh, line, metric, levels)
     if found is None or why:
         return REFUTED, found, f"the {len(fresh.blocks)} new blocks that were to confirm it cannot: {why}"

@@ -37,9 +37,14 @@ class Evidence:
         return [block for role in self.roles for block in judged(self.run.blocks, group, variant, role)]
 
     @property
+    def count(self) -> int:
+        """How many blocks the looks count: where not all arms fit into one worker, several share an index and the reference."""
+        return len({(block.role, block.index) for block in self.blocks})
+
+    @property
     def look(self) -> int:
         """Which look the blocks so far amount to (the last one that is not beyond them; the first when there are fewer)."""
-        return max((i for i, size in enumerate(LOOKS) if len(self.blocks) >= size), default=0)
+        return max((i for i, size in enumerate(LOOKS) if self.count >= size), default=0)
 
     @property
     def reference_variant(self) -> str:

@@ -1,7 +1,5 @@
 """Runs with --against: the speed of a case now over then, from workers of both sides within the same blocks."""
 
-from collections.abc import Sequence
-
 from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, group_of, placebo
 from vlmgate.judge.levels import LOOKS, PASS_ERROR, SKIP
 from vlmgate.spec import Block
@@ -41,18 +39,25 @@ def partners(evidence: Evidence) -> list[Block]:
 
 
 def _pairs(evidence: Evidence) -> list[tuple[Block, Block]]:
-    other, variant = evidence.run.other, evidence.record.variant
+    """Each block with the one that was measured right beside it; of several workers with the same role and index, all of which
+    have the reference, the one with the same variants. Each is used once."""
+    other, group, variant = evidence.run.other, group_of(evidence.record), evidence.record.variant
     assert other
+    left = [block for block in other.blocks if block.model == group and variant in block.times]
     found = []
     for now in evidence.blocks:
-        if then := _partner(now, other.blocks, group_of(evidence.record), variant):
-            found.append((now, then))
+        beside = (i for i, then in enumerate(left) if _beside(now, then, evidence.reference_variant))
+        if (place := next(beside, None)) is not None:
+            found.append((now, left.pop(place)))
     return found
 
 
-def _partner(now: Block, blocks: Sequence[Block], group: str, variant: str) -> Block | None:
-    place = (group, now.role, now.index)
-    return next((then for then in blocks if (then.model, then.role, then.index) == place and variant in then.times), None)
+def _beside(now: Block, then: Block, reference: str) -> bool:
+    """Whether two workers had the same turn. One in which all variants failed can only be told by its place."""
+    if (now.role, now.index) != (then.role, then.index):
+        return False
+    mine, theirs = (block.times.keys() - {reference, PLACEBO} for block in (now, then))
+    return not mine or not theirs or bool(mine & theirs)
 
 
 def moved_there(evidence: Evidence) -> bool:

@@ -226,7 +226,8 @@ class Environment:
 class Other:
     """The other side of a run with --against: an earlier commit or another Python, measured in the same blocks.
 
-    A block of the run and the one here with the same model, role and index were measured one right after the other.
+    A block of the run and the one here with the same model, role and index (of several workers, the one with the same variants)
+    were measured one right after the other.
     """
 
     label: str  # as the user named it

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from judging import CASE, FP32, blocks, confirming, line, record, run_of
 
-from vlmgate.judge import judge_run
+from vlmgate.judge import contaminated_groups, judge_run
 from vlmgate.judge.evidence import Evidence, evidence_of
 from vlmgate.judge.paired import paired, partners
 from vlmgate.metrics import METRICS
@@ -146,8 +146,10 @@ def test_a_placebo_that_moved_on_the_other_side_contaminates() -> None:
         replace(each, times={**each.times, "placebo": tuple(tuple(1.3 * t for t in i) for i in each.times["placebo"])})
         for each in run.other.blocks
     )
-    found = verdict(replace(run, other=replace(run.other, blocks=moved)))
+    run = replace(run, other=replace(run.other, blocks=moved))
+    found = verdict(run)
     assert found.outcome is Outcome.UNRESOLVED and found.contaminated
+    assert contaminated_groups(run, {}) == {"m/d"} and not contaminated_groups(replace(run, other=None), {})
 
 
 def test_what_the_other_side_lacks_is_a_skip_with_its_reason() -> None:

@@ -1,5 +1,6 @@
 """Which blocks are measured, with answers made up: looks, failures, the time budget."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -185,6 +186,24 @@ def test_the_blocks_of_a_contaminated_group_are_measured_once_more(place: Place,
     done = run.finish("again")
     assert verdicts(done, DIES)["time_per_caption"].outcome is Outcome.PASS  # by the new blocks
     assert done.notes == ("tiny/scenes: the placebo moved in the first 6 blocks, so they are measured once more",)
+
+
+@pytest.mark.parametrize(
+    ("until", "outcome", "state"), [("retry", Outcome.FAIL, "confirmed"), ("", Outcome.UNRESOLVED, "refuted")]
+)
+def test_confirming_blocks_in_which_the_placebo_moved_are_measured_once_more(
+    place: Place, made: Callable[..., Made], until: str, outcome: Outcome, state: str
+) -> None:
+    answers, end = made(SECONDS), seed_of(0, until) if until else math.inf
+    answers.shift = lambda arm, seed: 1.5 if arm == "placebo" and seed_of(0, "confirm") <= seed < end else 1.0
+    run = place.session({CUDA: (LATENCY,)}, floor=1.0)
+    run.measure()
+    assert arms(run) == arms(run, "confirm") == arms(run, "reconfirm") == {"fp32": 6, "placebo": 6, "fp16-cuda": 6}
+    done = run.finish("again")
+    why = "the placebo moved in the blocks that were to confirm that fp16-cuda fails, so they are measured once more"
+    assert done.notes == (f"tiny/scenes: {why}",)
+    found = verdicts(done, CUDA)["time_per_caption"]
+    assert (found.outcome, found.confirm, found.contaminated) == (outcome, state, not until)
 
 
 def test_a_second_try_that_is_cut_short_replaces_nothing_until_it_is_whole(

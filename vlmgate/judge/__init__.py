@@ -7,11 +7,12 @@ from vlmgate.judge.always import always
 from vlmgate.judge.confirm import to_confirm
 from vlmgate.judge.drift import DRIFT, drift_lines
 from vlmgate.judge.estimates import elsewhere
-from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, contaminated_groups, differing, evidence_of
+from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, differing, evidence_of
 from vlmgate.judge.exits import exit_status
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS, PASS_ERROR, levels_of
 from vlmgate.judge.lines import judge_line
 from vlmgate.judge.missing import absent, lost, vanished
+from vlmgate.judge.paired import contaminated_groups
 from vlmgate.judge.rule import change, decide, goal
 from vlmgate.judge.speed import between_runs
 from vlmgate.judge.waivers import waiver_of

@@ -1,8 +1,10 @@
 """Runs with --against: the speed of a case now over then, from workers of both sides within the same blocks."""
 
-from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, group_of, placebo
+from collections.abc import Mapping
+
+from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, evidence_of, group_of, moved, placebo
 from vlmgate.judge.levels import LOOKS, PASS_ERROR, SKIP
-from vlmgate.spec import Block
+from vlmgate.spec import Baseline, Block, Run
 from vlmgate.stats import coverage, log_time, look_levels
 
 
@@ -64,3 +66,16 @@ def moved_there(evidence: Evidence) -> bool:
     """Whether the placebo of the other side moved, at the level of the look."""
     good = look_levels(PASS_ERROR, LOOKS)[evidence.look]
     return contaminated(placebo(partners(evidence), evidence.reference_variant, coverage(good)))
+
+
+def contaminated_groups(run: Run, baselines: Mapping[str, Baseline]) -> set[str]:
+    """Groups (model/dataset) in which a placebo moved for any case that was timed, on this side or on the other."""
+    return {group_of(each.record) for each in evidence_of(run, baselines) if each.blocks and moved_or_broken(each)}
+
+
+def moved_or_broken(evidence: Evidence) -> bool:
+    """Whether a placebo moved, on either side; not where it cannot be told, because its times are broken."""
+    try:
+        return moved(evidence) or (evidence.run.other is not None and moved_there(evidence))
+    except ValueError:  # nan, inf or zero among the times: the verdicts say so
+        return False

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from vlmgate.judge import judge_run
 from vlmgate.judge.energy import ENERGY, energy_values
-from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, moved_or_broken, placebo, speed_values
+from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, placebo, speed_values
 from vlmgate.judge.lines import NO_TIMING
+from vlmgate.judge.paired import moved_or_broken
 from vlmgate.judge.since import changed_since
 from vlmgate.spec import Baseline, Run
 from vlmgate.suite import Suite

@@ -165,7 +165,7 @@ class Block:
     warmup: Mapping[str, tuple[float, ...]]
     yardstick: tuple[float, ...]  # seconds of the fixed workload, one a round
     startup: float  # seconds from spawning the worker to the first warm-up call
-    role: str = "look"  # "confirm": measured to confirm a fail; "retry": instead of those of a contaminated group
+    role: str = "look"  # "confirm": measured to confirm a fail; "retry", "reconfirm": instead of contaminated ones of these two
     throughput: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # [arm][batch size], seconds a call
     device_times: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)  # as times, by events of the GPU
     energy: Mapping[str, float] = field(default_factory=dict)  # [arm], joules a caption above the idle power

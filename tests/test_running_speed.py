@@ -118,6 +118,19 @@ def test_the_time_budget_is_kept_and_no_block_is_begun_that_would_not_end_in_tim
     assert run.notes == ["tiny/scenes: the time budget of 47 s ended after 4 of 6 blocks; left open: slow"]
 
 
+@pytest.mark.parametrize(("within", "budget", "blocks"), [(147.0, 47, 4), (90.0, 0, 0)])
+def test_of_the_time_for_a_whole_run_timing_gets_what_the_rest_leaves(
+    place: Place, made: Callable[..., Made], within: float, budget: int, blocks: int
+) -> None:
+    run = place.session({SLOW: (LATENCY,)}, floor=1.0, within=within)
+    clock = Ticking(run, made(SECONDS), 10.0)
+    clock.now += 100.0  # for all that comes before
+    run.measure()
+    assert len(run.blocks) == blocks
+    assert run.notes == [f"tiny/scenes: the time budget of {budget} s ended after {blocks} of 6 blocks; left open: slow"]
+    assert verdicts(run.finish("within"), SLOW)["time_per_caption"].outcome is Outcome.UNRESOLVED
+
+
 def test_a_block_that_outlasts_the_budget_is_stopped(place: Place, made: Callable[..., Made]) -> None:
     run = place.session({SLOW: (LATENCY,)}, floor=1.0, time_budget=5.0)
     Ticking(run, made(SECONDS), 10.0)

@@ -1,5 +1,7 @@
 """Looks at the speed of the arms: blocks of all that take turns, then judging, then more blocks for the undecided."""
 
+from dataclasses import replace
+
 from vlmgate.judge import LOOKS, TIMED, contaminated_groups, to_confirm, undecided
 from vlmgate.judge.confirm import CONFIRMING
 from vlmgate.measure import BudgetSpent
@@ -21,9 +23,11 @@ KINDS = {
 def time_speed(state: State, groups: list[Group]) -> None:
     """Time every group within the time budget: each gets an equal share of what is left, so that no model eats it all."""
     timed = [group for group in groups if _asked(state, state.wanted(group, *TIMED))]
-    deadline = state.clock.now() + state.options.time_budget if state.options.time_budget else None
+    budget = state.options.timing_left(state.clock.seconds)
+    state.options = replace(state.options, time_budget=budget)
+    deadline = None if budget is None else state.clock.now() + budget
     for number, group in enumerate(timed):
-        left = (deadline - state.clock.now()) / (len(timed) - number) if deadline else None
+        left = None if deadline is None else (deadline - state.clock.now()) / (len(timed) - number)
         _time_group(state, group, state.clock.now() + left if left is not None else None)
 
 

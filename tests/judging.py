@@ -62,7 +62,7 @@ def blocks(
 
 def confirming(timed: Sequence[Block], n: int = CONFIRMING) -> tuple[Block, ...]:
     """The same blocks over again as ``n`` new ones that were measured to confirm a fail."""
-    return tuple(replace(each, role="confirm") for each in islice(cycle(timed), n))
+    return tuple(replace(each, role="confirm", index=index) for index, each in enumerate(islice(cycle(timed), n)))
 
 
 def block(index: int, **seconds: float) -> Block:

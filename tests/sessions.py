@@ -57,9 +57,8 @@ class Place:
         text = SUITE.format(blocks=blocks, new_tokens=NEW_TOKENS, models=self.models, floor=floor)
         path.write_text(text, encoding="utf-8")
         suite = load_suite(path, MODELS, VARIANTS, DATASETS, METRICS)
-        return Session(
-            suite, suite.tier("smoke"), selected, Options(ROOT, self.folder / "cache", patience=120, **options), {}, progress
-        )
+        settings = Options(ROOT, self.folder / "cache", patience=120, **options)
+        return Session(suite, suite.tier("smoke"), lambda case, q: q in selected.get(case, ()), settings, {}, progress)
 
 
 def records(run: Run) -> dict[str, CaseRecord]:

@@ -9,8 +9,20 @@ import pytest
 from project import ROOT, Project
 
 import vlmgate
-from vlmgate.record import read_run
-from vlmgate.spec import Outcome, VlmgateError
+from vlmgate.judge.missing import MISSING
+from vlmgate.record import baseline_path, fingerprint, read_run
+from vlmgate.record.baselines import text_of
+from vlmgate.spec import Baseline, Outcome, Settings, VlmgateError
+
+SMALL = """\
+schema: 1
+plugins: [tiny.py]
+settings: {images: 4, timed_images: 2, rounds: 2, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}
+tiers:
+  default:
+    cases:
+      - {models: [tiny], variants: [fp32], datasets: [scenes], questions: [size]}
+"""
 
 
 @pytest.fixture
@@ -44,6 +56,27 @@ def test_a_run_without_pytest(home: Path, tmp_path: Path) -> None:
     }
     (folder,) = tmp_path.iterdir()
     assert read_run(folder) == run and {file.name for file in folder.iterdir()} >= {"run.json", "comparison.md", "comparison.csv"}
+
+
+def test_a_case_that_vanished_fails_unless_others_were_chosen(home: Path, project: Project, tmp_path: Path) -> None:
+    old, here = "tiny/old/scenes", fingerprint(1).name
+    values: dict[str, dict[str, float]] = {"blocks": {}, "memory": {}, "scores": {}, "captions": {}}
+    then = Baseline(
+        old, here, "r0", "c", "2026-01-01T00:00:00", "", False, Settings(), "s", **values, exact={"size": 1.0}, tier="default"
+    )
+    path = baseline_path(tmp_path / "baselines", here, old)
+    path.parent.mkdir(parents=True)
+    path.write_text(text_of(then, path), encoding="utf-8")
+    suite = project.suite("small.yaml", SMALL)
+
+    def run(cases: str, results: str) -> tuple[bool, list[tuple[str, Outcome]]]:
+        where = {"results": tmp_path / results, "baselines": tmp_path / "baselines"}
+        made = vlmgate.run(suite=suite, cases=cases, progress=lambda line: None, **where)
+        return made.whole, [(v.case, v.outcome) for v in made.verdicts if v.metric == MISSING]
+
+    assert run("*", "whole") == (True, [(old, Outcome.FAIL)])
+    assert run("tiny/fp32/*", "chosen") == (False, [])
+    assert run("tiny/old/*", "alone") == (False, [(old, Outcome.FAIL)])
 
 
 def test_mistakes_are_sentences_and_leave_nothing(home: Path, tmp_path: Path) -> None:

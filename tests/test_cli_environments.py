@@ -11,9 +11,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def without_baselines(out: str) -> bool:
-    """Whether the workflow of pull requests reads the output of `vlmgate env` as: no baseline matches."""
+    """Whether the workflow of pull requests reads the output of `vlmgate env` as: no baseline matches, or one does not apply."""
     workflow = (ROOT / ".github" / "workflows" / "gate.yml").read_text(encoding="utf-8")
-    (pattern,) = re.findall(r"if grep -q '([^']+)' environment\.txt; then\n[^}]*echo \"AGAINST=--against \$BASE ", workflow)
+    (pattern,) = re.findall(r"if grep -qE '([^']+)' environment\.txt; then\n[^}]*echo \"AGAINST=--against \$BASE ", workflow)
     return re.search(pattern, out, re.MULTILINE) is not None
 
 
@@ -28,6 +28,24 @@ def test_env_prints_the_name_and_the_baselines(vlmgate: Run, first: Done, tmp_pa
     assert "1 baselines for this environment" in out and not without_baselines(out)
     other = vlmgate("env", "--threads", "2", "--baselines", tmp_path)[1]
     assert "0 baselines" in other and f"{environment.name} differs: " in other and "threads: 1 against 2" in other
+
+
+def test_env_says_which_baselines_do_not_apply_to_a_tier(vlmgate: Run, project: Project, first: Done, tmp_path: Path) -> None:
+    """So that a pull request which changes settings, after which all these lines are skipped, has its base measured."""
+    vlmgate("promote", "latest", "--baselines", tmp_path, "--cases", "tiny/slow/*", "--force")
+    env = ("env", "--threads", "1", "--baselines", tmp_path, "--tier", "default", "--suite")
+    status, out, _ = vlmgate(*env, project.root / "benchmarks" / "suite.yaml")
+    assert status == 0 and first.run.tier == "default"
+    assert "\n1 baselines for" in out and "\n0 of them do not apply to tier default as it is declared now\n" in out
+    assert not without_baselines(out)
+    changed = (
+        suite_text().replace("new_tokens: 4", "new_tokens: 3").replace("[fp32, int8-dynamic", "[fp32-cuda, fp32, int8-dynamic")
+    )
+    out = vlmgate(*env, project.suite("changed.yaml", changed))[1]
+    assert "\n1 of them do not apply to tier default as it is declared now\n" in out and without_baselines(out)
+    assert (
+        "tiny/slow/scenes: other new_tokens (4 then, 3 now), reference (tiny/fp32/scenes then, tiny/fp32-cuda/scenes now)" in out
+    )
 
 
 def test_diff_says_what_must_match_and_what_may_have_changed(vlmgate: Run, first: Done, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from banks import CENTRES
 from banks import bank as bank_of
 
 from vlmgate.cli import proof
+from vlmgate.running import Options
 from vlmgate.selftest import write_bank
 from vlmgate.selftest.quick import CHECKS, Seen
 from vlmgate.spec import Against, Outcome, Question, Verdict
@@ -66,8 +67,9 @@ def test_the_short_proof_goes_on_from_its_log_and_is_red_when_a_gate_is_blind(
 ) -> None:
     asked: list[tuple[Question, ...]] = []
 
-    def checks(model: object, options: object, questions: tuple[Question, ...], progress: object) -> list[Seen]:
+    def checks(model: object, options: Options, questions: tuple[Question, ...], progress: object) -> list[Seen]:
         asked.append(questions)
+        assert options.within and options.within < 300  # seconds
         slow = CHECKS[1]
         words = (Verdict("c", slow.metric, slow.question, Against.REFERENCE, outcomes[len(asked) - 1], "a sentence"),)
         return [Seen(slow, *words)]

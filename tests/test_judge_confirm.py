@@ -8,6 +8,7 @@ from judging import CASE, baseline_of, blocks, judge, line, record, wobble
 
 from vlmgate.judge import to_confirm, undecided
 from vlmgate.judge.confirm import CONFIRMED, CONFIRMING, NEEDED, REFUTED
+from vlmgate.judge.exits import CONTAMINATED, exit_status
 from vlmgate.spec import Change, Failure, Outcome
 
 SPEED = "time_per_caption"
@@ -58,9 +59,17 @@ def test_new_blocks_are_no_evidence_for_a_line_that_holds():
 
 
 def test_contaminated_new_blocks_confirm_nothing():
-    found = judge(FLOOR, timed=[*blocks(1.5), *fresh(1.5, placebo=1.1)])
-    assert (found.outcome, found.confirm) == (Outcome.UNRESOLVED, REFUTED)
-    assert "contaminated" in found.sentence
+    moved = [*blocks(1.5), *fresh(1.5, placebo=1.1)]
+    found = judge(FLOOR, timed=moved)
+    assert (found.outcome, found.confirm, found.contaminated) == (Outcome.UNRESOLVED, NEEDED, True)
+    assert to_confirm([found]) == {CASE}, "they are measured once more"
+    assert "the 6 new blocks that were to confirm it cannot: contaminated: the placebo" in found.sentence
+    assert exit_status([found], strict=True) == CONTAMINATED
+    for placebo, end in ((1.0, (Outcome.FAIL, CONFIRMED, False)), (1.1, (Outcome.UNRESOLVED, REFUTED, True))):
+        again = [replace(block, role="reconfirm") for block in fresh(1.5, placebo=placebo)]
+        found = judge(FLOOR, timed=[*moved, *again])
+        assert (found.outcome, found.confirm, found.contaminated) == end and not to_confirm([found])
+        assert judge(FLOOR, timed=[*moved, *again[:-1]]).confirm == NEEDED, "a second try that was cut short replaces nothing"
 
 
 @pytest.mark.parametrize(("against", "number"), [("limit", 0.06), ("baseline", 0.03)])

@@ -138,7 +138,11 @@ def test_levels_of_other_settings_are_no_levels():
 
 @pytest.mark.parametrize(
     ("unfit", "outcome"),
-    [("12 blocks of time_per_caption", Outcome.FAIL), ("fail time_per_caption against baseline", Outcome.PASS)],
+    [
+        ("12 blocks of time_per_caption", Outcome.FAIL),
+        ("fail time_per_caption against baseline", Outcome.PASS),
+        ("waived time_per_caption against baseline", Outcome.PASS),
+    ],
 )
 def test_force_for_another_reason_accepts_no_loss(unfit, outcome):
     then = promoted([0.6] * 5 + [0.3] * 3, forced={5})

@@ -14,11 +14,11 @@ from vlmgate.judge.evidence import (
     Evidence,
     against_another,
     judged,
-    moved_or_broken,
     placebo,
     prior_of,
     unmeasured,
 )
+from vlmgate.judge.paired import moved_or_broken
 from vlmgate.metrics import METRICS
 from vlmgate.spec import Outcome, Settings
 
@@ -42,6 +42,8 @@ def test_blocks_measured_again_take_the_place_of_the_first():
     assert judged([first, second], "m/d", "fp32") == [first], "an arm that was not measured again keeps its blocks"
     both = Evidence(run_of(REFERENCE, INT8, timed=[first, second, third]), INT8, REFERENCE, None, roles=("look", "confirm"))
     assert both.blocks == [second, third]
+    (fourth,) = again(block(3, int8=0.1), role="reconfirm")
+    assert judged([third, fourth], "m/d", "int8", "confirm") == [fourth] and judged([fourth], "m/d", "int8") == []
     assert judged([first, first, second], "m/d", "int8") == [first, first], "a second try that was cut short replaces nothing"
     assert judged([first], "other/d", "int8") == []
 

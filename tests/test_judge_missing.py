@@ -13,7 +13,7 @@ from vlmgate.spec import Failure, Other, Outcome, Question
 TIER = "smoke"  # of the runs of judging.py
 OLD = replace(baseline_of(record("old", id="m/old/d"), [0.1, 0.2]), tier=TIER)
 KNOWN = {OLD.case: OLD}
-DECLARED = {CASE, FP32}
+DECLARED = dict.fromkeys((CASE, FP32), tuple(Question))
 HELD = (Question.LATENCY, Question.MEMORY, Question.SIZE, Question.QUALITY)  # what OLD answers
 
 
@@ -45,7 +45,7 @@ def test_only_what_the_baseline_holds_is_asked():
         (replace(whole(), whole=False), KNOWN, DECLARED),  # something was deselected
         (whole(), {OLD.case: replace(OLD, tier="full")}, DECLARED),  # another tier
         (whole(), {OLD.case: replace(OLD, tier="")}, DECLARED),  # from before tiers were kept
-        (whole(), KNOWN, {*DECLARED, OLD.case}),  # declared, whatever became of it
+        (whole(), KNOWN, {**DECLARED, OLD.case: HELD}),  # declared, whatever became of it
         (whole(), KNOWN, None),  # the suite does not know this tier
         (whole(), {}, DECLARED),
         (run_of(record("fp32"), record("old", id=OLD.case), whole=True), KNOWN, DECLARED),  # it ran
@@ -69,7 +69,7 @@ def test_a_renamed_case_is_told_its_likely_new_name():
 
 def test_what_is_absent_from_a_tier():
     assert absent(KNOWN, TIER, DECLARED) == {OLD.case: HELD}
-    assert absent(KNOWN, "", DECLARED) == absent(KNOWN, "full", DECLARED) == absent(KNOWN, TIER, {OLD.case}) == {}
+    assert absent(KNOWN, "", DECLARED) == absent(KNOWN, "full", DECLARED) == absent(KNOWN, TIER, {OLD.case: HELD}) == {}
 
 
 def test_a_case_that_ran_here_and_is_skipped_now_fails():
@@ -84,6 +84,51 @@ def test_a_question_that_is_skipped_now_fails_alone():
     half, then = record("int8", skips={"quality": "random weights"}), baseline_of(record("int8"))
     assert [v.question for v in lost(half, then)] == [Question.QUALITY]
     assert lost(replace(half, questions=(Question.SIZE,)), then) == [], "it was not asked"
+
+
+SIZE_ALONE = run_of(record("fp32"), record("int8", questions=(Question.SIZE,)), whole=True)
+LESS = {**DECLARED, CASE: (Question.SIZE,)}
+THEN = replace(baseline_of(record("int8"), [0.1, 0.2]), tier=TIER)
+
+
+def test_a_question_that_is_no_longer_asked_fails():
+    verdicts = found(SIZE_ALONE, {CASE: THEN}, LESS)
+    dropped = (Question.LATENCY, Question.MEMORY, Question.QUALITY)
+    assert [(v.case, v.question, v.outcome) for v in verdicts] == [(CASE, question, Outcome.FAIL) for question in dropped]
+    assert verdicts[0].sentence == (
+        f"{CASE}: missing: it answered latency when r0 was promoted, and tier smoke no longer asks that; ask it again, or if it "
+        f"is meant to go promote a run without it (vlmgate promote --cases '{CASE}' --force)"
+    )
+    some = replace(SIZE_ALONE, whole=False, absent={CASE: (Question.MEMORY,)})
+    assert [v.question for v in found(some, {CASE: THEN}, None)] == [Question.MEMORY], "the others were deselected"
+
+
+@pytest.mark.parametrize(
+    ("run", "then", "declared"),
+    [
+        (replace(SIZE_ALONE, whole=False), THEN, LESS),  # deselected by hand
+        (SIZE_ALONE, replace(THEN, tier="full"), LESS),  # asked in another tier
+        (SIZE_ALONE, replace(THEN, questions=(Question.SIZE,)), LESS),  # the rest was measured for others
+        (SIZE_ALONE, THEN, None),
+        (whole(), THEN, LESS),  # asked in this run, though suite.yaml as it is now does not
+    ],
+)
+def test_questions_that_nobody_misses(run, then, declared):
+    assert found(run, {CASE: then}, declared) == []
+
+
+def test_a_question_that_was_promoted_away_is_no_longer_missed():
+    run = replace(SIZE_ALONE, absent={CASE: (Question.LATENCY,)})
+    assert [v.question for v in found(run, {CASE: THEN}, None)] == [Question.LATENCY]
+    assert found(run, {CASE: replace(THEN, questions=(Question.SIZE,))}, None) == []
+
+
+def test_a_question_that_only_the_other_side_asks_fails():
+    run = replace(SIZE_ALONE, other=Other("main", {}, declared={CASE: (Question.SIZE, Question.ENERGY)}))
+    (verdict,) = found(run, {}, LESS)
+    assert (verdict.question, verdict.outcome) == (Question.ENERGY, Outcome.FAIL)
+    assert "main asks energy of it in tier smoke, and this side does not; ask it again, or" in verdict.sentence
+    assert f"deselect it (-k 'not (energy and {CASE})')" in verdict.sentence and "promote" not in verdict.sentence
 
 
 def test_a_crash_is_not_also_missing():
@@ -121,7 +166,7 @@ def test_what_was_deselected_of_the_other_side_is_not_judged():
     assert found(beside(whole=False), {}) == []
     only = beside(whole=False, absent={OLD.case: (Question.ENERGY,)})
     assert [v.question for v in found(only, {}, declared=None)] == [Question.ENERGY]
-    assert found(beside(), {}, {*DECLARED, OLD.case}) == [], "it is declared, whatever became of it"
+    assert found(beside(), {}, {**DECLARED, OLD.case: tuple(Question)}) == [], "it is declared, whatever became of it"
 
 
 def test_a_case_that_is_skipped_here_and_runs_there_fails():

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from judging import CASE, FP32, blocks, confirming, line, record, run_of
 
-from vlmgate.judge import judge_run
-from vlmgate.judge.evidence import evidence_of
+from vlmgate.judge import contaminated_groups, judge_run
+from vlmgate.judge.evidence import Evidence, evidence_of
 from vlmgate.judge.paired import paired, partners
 from vlmgate.metrics import METRICS
-from vlmgate.spec import Failure, Other, Outcome, Run, Verdict
+from vlmgate.spec import Block, Failure, Other, Outcome, Run, Verdict
 
 TOLERANCE = line("time_per_caption", "baseline", 0.15)
 
@@ -90,6 +90,55 @@ def test_blocks_are_paired_by_role_and_index() -> None:
     assert len(paired(each)) == 5
 
 
+def by_two(made: tuple[Block, ...]) -> tuple[Block, ...]:
+    """The blocks by two workers each, first in turn: int8 in one of them, int4 in the other, where the machine is slower."""
+    found: list[Block] = []
+    for one in made:
+        slow = {arm: tuple(tuple(1.2 * t for t in image) for image in times) for arm, times in one.times.items()}
+        two = replace(one, times={"fp32": slow["fp32"], "placebo": slow["placebo"], "int4": slow["int8"]})
+        found += (two, one) if one.index % 2 else (one, two)
+    return tuple(found)
+
+
+def shared(run: Run, *without: str) -> Run:
+    """The run with each block shared by two workers; the other side has no worker with an arm of ``without``."""
+    assert run.other
+    there = tuple(block for block in by_two(run.other.blocks) if not {*without} & block.times.keys())
+    cases = (record("fp32"), record("int8"), record("int4", reference=FP32))
+    return replace(run, cases=cases, blocks=by_two(run.blocks), other=replace(run.other, cases=cases, blocks=there))
+
+
+def twice_as_slow(run: Run) -> Run:
+    """The run with all arms of this side slowed alike."""
+    slow = ({arm: tuple(tuple(2 * t for t in i) for i in x) for arm, x in block.times.items()} for block in run.blocks)
+    return replace(run, blocks=tuple(replace(block, times=times) for block, times in zip(run.blocks, slow, strict=True)))
+
+
+def evidence(run: Run, case: str) -> Evidence:
+    return next(found for found in evidence_of(run, {}) if found.record.id == case)
+
+
+def test_of_two_workers_with_one_index_those_with_the_same_variants_are_paired() -> None:
+    both, one = evidence(shared(beside()), FP32), evidence(shared(beside(), "int4"), FP32)
+    for found, pairs in ((both, 12), (one, 6)):  # a partner that lacks is not replaced by another's
+        assert len(paired(found)) == pairs and max(map(abs, paired(found))) < 0.004
+        assert len({id(block) for block in partners(found)}) == pairs
+    assert [len(paired(evidence(shared(beside()), f"m/{name}/d"))) for name in ("int8", "int4")] == [6, 6]
+    line_of = [line("time_per_caption", "baseline", 0.15, FP32)]
+    (found, *_) = (v for v in judge_run(shared(beside()), {FP32: line_of}, METRICS, {}) if v.case == FP32)
+    assert found.outcome is Outcome.PASS, found.sentence
+
+
+def test_two_workers_with_one_index_are_one_block_of_a_look_and_of_a_confirmation() -> None:
+    assert [evidence(shared(beside(n=n)), FP32).look for n in (6, 11, 12)] == [0, 0, 1]
+    slow = twice_as_slow(shared(beside()))
+    asked = {FP32: [line("time_per_caption", "baseline", 0.15, FP32)]}
+    assert [v.confirm for v in judge_run(slow, asked, METRICS, {}) if v.case == FP32] == ["confirmed"]
+    few = replace(slow, blocks=tuple(block for block in slow.blocks if block.role == "look" or block.index < 3))
+    (found,) = (v for v in judge_run(few, asked, METRICS, {}) if v.case == FP32)
+    assert found.confirm == "needed" and "only 3 of the 6 new ones" in found.sentence
+
+
 def test_a_placebo_that_moved_on_the_other_side_contaminates() -> None:
     run = beside(1.0, 1.5)
     assert run.other
@@ -97,8 +146,10 @@ def test_a_placebo_that_moved_on_the_other_side_contaminates() -> None:
         replace(each, times={**each.times, "placebo": tuple(tuple(1.3 * t for t in i) for i in each.times["placebo"])})
         for each in run.other.blocks
     )
-    found = verdict(replace(run, other=replace(run.other, blocks=moved)))
+    run = replace(run, other=replace(run.other, blocks=moved))
+    found = verdict(run)
     assert found.outcome is Outcome.UNRESOLVED and found.contaminated
+    assert contaminated_groups(run, {}) == {"m/d"} and not contaminated_groups(replace(run, other=None), {})
 
 
 def test_what_the_other_side_lacks_is_a_skip_with_its_reason() -> None:
@@ -111,11 +162,6 @@ def test_what_the_other_side_lacks_is_a_skip_with_its_reason() -> None:
 
 def test_the_reference_is_compared_as_well() -> None:
     """Both arms slowed alike leave every speed-up as it was."""
-    run = beside()
-    slow = tuple(
-        replace(b, times={arm: tuple(tuple(2 * t for t in i) for i in x) for arm, x in b.times.items()}) for b in run.blocks
-    )
-    verdicts = judge_run(
-        replace(run, blocks=slow), {FP32: [line("time_per_caption", "baseline", 0.15, FP32)], CASE: [TOLERANCE]}, METRICS, {}
-    )
+    asked = {FP32: [line("time_per_caption", "baseline", 0.15, FP32)], CASE: [TOLERANCE]}
+    verdicts = judge_run(twice_as_slow(beside()), asked, METRICS, {})
     assert {v.case: v.outcome for v in verdicts} == {FP32: Outcome.FAIL, CASE: Outcome.FAIL}

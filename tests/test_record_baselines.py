@@ -42,7 +42,7 @@ def test_what_is_promoted_comes_back(tmp_path: Path) -> None:
         case.scores,
         case.captions,
     )
-    assert (baseline.settings, baseline.dataset) == (case.settings, "d" * 64)
+    assert (baseline.settings, baseline.dataset, baseline.questions) == (case.settings, "d" * 64, case.questions)
     assert (baseline.run, baseline.commit, baseline.reason, baseline.forced) == (run.name, "c" * 40, "first", False)
 
 
@@ -127,6 +127,9 @@ def unfit() -> list[Any]:
         ),
         pytest.param(
             make_run(verdicts=(verdict("blip/int8/scenes", Outcome.UNRESOLVED),)), ["unresolved speedup"], BOTH[1:], id="tie"
+        ),
+        pytest.param(
+            make_run(verdicts=(fp32, verdict("blip/int8/scenes", Outcome.WAIVED))), ["waived speedup"], BOTH[1:], id="waived"
         ),
         pytest.param(make_run(record("fp32"), failed), ["SIGSEGV while loading"], BOTH[1:], id="crash"),
         pytest.param(make_run(status="interrupted"), ["the run is interrupted", "blip/fp32/scenes"], BOTH, id="interrupted"),

@@ -25,6 +25,7 @@ def test_a_clean_case_is_fit() -> None:
         ({"status": "interrupted"}, VALUES, "the run is interrupted"),
         ({"verdicts": (verdict("blip/int8/scenes", Outcome.FAIL),)}, VALUES, "fail speedup against reference"),
         ({"verdicts": (verdict("blip/int8/scenes", Outcome.UNRESOLVED),)}, VALUES, "unresolved speedup against reference"),
+        ({"verdicts": (verdict("blip/int8/scenes", Outcome.WAIVED),)}, VALUES, "waived speedup against reference"),
         ({}, {"time_per_caption": VALUES["time_per_caption"][1:]}, "23 blocks of time_per_caption where 24 are needed"),
         ({}, {}, "0 blocks of time_per_caption where 24 are needed, which --top-up measures"),
         ({}, {**VALUES, "energy_per_caption": (3.0,)}, "1 blocks of energy_per_caption where 24 are needed"),

@@ -1,4 +1,4 @@
-"""Exit status and JUnit in real pytest processes: a case that vanished, one that was deselected, a waiver, and its expiry."""
+"""Exit status and JUnit in real pytest processes: a case or question that vanished or was deselected, a waiver, its expiry."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,13 +32,18 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> 
     """A project whose baselines hold a case that its suite no longer declares."""
     made = make_project(tmp_path_factory.mktemp("missing") / "project", tiny_checkpoint)
     made.suite("suite.yaml", SUITE)
-    here = made.python("-c", "from vlmgate.record import fingerprint; print(fingerprint(1).name)").out.strip()
-    values: dict[str, dict[str, float]] = {"blocks": {}, "memory": {}, "scores": {}, "captions": {}}
-    then = Baseline(OLD, here, "r0", "c", "2026-01-01T00:00:00", "", False, Settings(), "s", exact={"size": 1.0}, **values)
-    path = baseline_path(made.root / "baselines", here, OLD)
+    write_baseline(made, made.root / "baselines", OLD)
+    return made
+
+
+def write_baseline(project: Project, root: Path, case: str, **memory: tuple[float, ...]) -> None:
+    """A baseline that answers size, and memory where peaks are given."""
+    here = project.python("-c", "from vlmgate.record import fingerprint; print(fingerprint(1).name)").out.strip()
+    values: dict[str, dict[str, float]] = {"blocks": {}, "scores": {}, "captions": {}, "exact": {"size": 1.0}}
+    then = Baseline(case, here, "r0", "c", "2026-01-01T00:00:00", "", False, Settings(), "s", memory=memory, **values)
+    path = baseline_path(root, here, case)
     path.parent.mkdir(parents=True)
     path.write_text(text_of(replace(then, tier="default"), path), encoding="utf-8")
-    return made
 
 
 def run_pytest(project: Project, folder: Path, *more: object) -> tuple[Done, dict[str, str], Run]:
@@ -88,6 +93,21 @@ def test_a_missing_case_alone_fails_without_a_worker(project: Project, tmp_path:
     done, said, run = run_pytest(project, tmp_path, "-k", "old")
     assert done.status == 1, done.out
     assert list(said) == [f"test_size[{OLD}]"] and not run.cases and len(run.verdicts) == 1
+
+
+def test_a_question_that_is_no_longer_asked_has_an_item_that_fails(project: Project, tmp_path: Path) -> None:
+    """That of its file, where the case has one anyway."""
+    case, there = "tiny/fp32/scenes", ("--baselines", tmp_path / "baselines")
+    write_baseline(project, tmp_path / "baselines", case, peak_memory=(1e8,))
+    done, said, run = run_pytest(project, tmp_path / "all", *there)
+    words = f"{case}: missing: it answered memory when r0 was promoted, and tier default no longer asks that"
+    assert done.status == 1 and said[f"test_memory[{case}]"].startswith(f"failure: Failed: {words}")
+    assert [what for what in said.values() if what.startswith("failure")] == [said[f"test_memory[{case}]"]]
+    assert run.whole and run.absent == {case: (Question.MEMORY,)}
+    again = project.vlmgate("judge", done.folder, *there)
+    assert again.status == 1 and words in again.out
+    done, _, run = run_pytest(project, tmp_path / "few", *there, "-k", "size")
+    assert done.status == 0 and not run.absent and not run.whole, done.out
 
 
 def test_an_expired_waiver_fails_and_says_so(project: Project, tmp_path: Path) -> None:

@@ -4,25 +4,27 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from project import ROOT, Done, Project, make_project
-from sessions import LATENCY, SECONDS, SLOW, Made, Place
+from sessions import DIES, LATENCY, SECONDS, SLOW, Made, Place
 
 from vlmgate.datasets import DATASETS
+from vlmgate.measure import Answer
 from vlmgate.metrics import METRICS
 from vlmgate.models import MODELS
 from vlmgate.record import read_run, write_run
 from vlmgate.record.raw import THERE, TIMED, read_raw
-from vlmgate.running import beside
+from vlmgate.running import beside, state
 from vlmgate.running.against import Declared, Side
-from vlmgate.running.group import Group
+from vlmgate.running.group import Group, seed_of
 from vlmgate.running.state import State
 from vlmgate.running.stored import rejudged
 from vlmgate.spec import Failure, Outcome, Question, Verdict
@@ -198,6 +200,28 @@ def test_a_model_that_the_other_side_cannot_run_is_noted(
     why = "No module named 'torch'" if declares else "it declares no tiny/fp32/scenes"
     assert session.notes == [f"tiny/scenes: nothing of it is compared with old: {why}"]
     assert len(session.blocks) == 6 and not session.run("r").other.blocks  # type: ignore[union-attr]
+
+
+def test_blocks_are_measured_once_more_where_the_placebo_of_the_other_side_moved(
+    place: Place, made: Callable[..., Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = made(SECONDS)
+
+    def run_job(do: str, job: Mapping[str, Any], **more: Any) -> Answer:
+        there = more["python"] == "/old/python"
+        answers.shift = lambda arm, seed: 1.5 if there and arm == "placebo" and seed < seed_of(0, "confirm") else 1.0
+        return answers(do, job, **more)
+
+    monkeypatch.setattr(state, "run_job", run_job)
+    session = place.session({DIES: (LATENCY,)}, floor=1.0, against="old")
+    models, variants = ({case.id: getattr(case, name) for case in session.tier.cases} for name in ("model", "variant"))
+    monkeypatch.setattr(beside, "open_side", lambda *_: Side("old", "/old/python", (), ROOT))
+    monkeypatch.setattr(beside, "ask", lambda *_: Declared(models, variants, (), {"commit": "", "python": "", "versions": {}}))
+    session.measure()
+    assert session.notes == ["tiny/scenes: the placebo moved in the first 6 blocks, so they are measured once more"]
+    there = session.run("r").other
+    for blocks in (session.blocks, there.blocks if there else ()):
+        assert [block.role for block in blocks] == ["look"] * 6 + ["retry"] * 6
 
 
 def test_a_side_that_cannot_be_is_one_sentence(repository: Project) -> None:

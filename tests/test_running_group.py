@@ -137,7 +137,7 @@ def test_each_worker_is_first_in_its_turn() -> None:
 
 
 def test_roles_take_other_turns() -> None:
-    assert len({seed_of(index, role) for index in range(24) for role in ROLES}) == 72
+    assert len({seed_of(index, role) for index in range(24) for role in ROLES}) == 96
 
 
 def test_calls_are_named_by_kind_and_numbered_in_their_order() -> None:

@@ -28,3 +28,11 @@ def test_options_override_nothing_unless_told() -> None:
     options = Options(Path("root"), Path("cache"))
     assert options.timing and options.patience > 0
     assert (options.blocks, options.rounds, options.time_budget) == (None, None, None)
+
+
+def test_timing_has_the_smaller_of_its_own_budget_and_what_the_rest_leaves() -> None:
+    def left(**limits: float) -> float | None:
+        return Options(Path("root"), Path("cache"), **limits).timing_left(100.0)
+
+    assert (left(), left(time_budget=9.0), left(within=280.0), left(within=99.0)) == (None, 9.0, 180.0, 0.0)
+    assert (left(time_budget=9.0, within=280.0), left(time_budget=900.0, within=280.0)) == (9.0, 180.0)

@@ -1,5 +1,6 @@
 """Which blocks are measured, with answers made up: looks, failures, the time budget."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_the_time_budget_is_kept_and_no_block_is_begun_that_would_not_end_in_tim
     assert run.notes == ["tiny/scenes: the time budget of 47 s ended after 4 of 6 blocks; left open: slow"]
 
 
+@pytest.mark.parametrize(("within", "budget", "blocks"), [(147.0, 47, 4), (90.0, 0, 0)])
+def test_of_the_time_for_a_whole_run_timing_gets_what_the_rest_leaves(
+    place: Place, made: Callable[..., Made], within: float, budget: int, blocks: int
+) -> None:
+    run = place.session({SLOW: (LATENCY,)}, floor=1.0, within=within)
+    clock = Ticking(run, made(SECONDS), 10.0)
+    clock.now += 100.0  # for all that comes before
+    run.measure()
+    assert len(run.blocks) == blocks
+    assert run.notes == [f"tiny/scenes: the time budget of {budget} s ended after {blocks} of 6 blocks; left open: slow"]
+    assert verdicts(run.finish("within"), SLOW)["time_per_caption"].outcome is Outcome.UNRESOLVED
+
+
 def test_a_block_that_outlasts_the_budget_is_stopped(place: Place, made: Callable[..., Made]) -> None:
     run = place.session({SLOW: (LATENCY,)}, floor=1.0, time_budget=5.0)
     Ticking(run, made(SECONDS), 10.0)
@@ -185,6 +199,24 @@ def test_the_blocks_of_a_contaminated_group_are_measured_once_more(place: Place,
     done = run.finish("again")
     assert verdicts(done, DIES)["time_per_caption"].outcome is Outcome.PASS  # by the new blocks
     assert done.notes == ("tiny/scenes: the placebo moved in the first 6 blocks, so they are measured once more",)
+
+
+@pytest.mark.parametrize(
+    ("until", "outcome", "state"), [("retry", Outcome.FAIL, "confirmed"), ("", Outcome.UNRESOLVED, "refuted")]
+)
+def test_confirming_blocks_in_which_the_placebo_moved_are_measured_once_more(
+    place: Place, made: Callable[..., Made], until: str, outcome: Outcome, state: str
+) -> None:
+    answers, end = made(SECONDS), seed_of(0, until) if until else math.inf
+    answers.shift = lambda arm, seed: 1.5 if arm == "placebo" and seed_of(0, "confirm") <= seed < end else 1.0
+    run = place.session({CUDA: (LATENCY,)}, floor=1.0)
+    run.measure()
+    assert arms(run) == arms(run, "confirm") == arms(run, "reconfirm") == {"fp32": 6, "placebo": 6, "fp16-cuda": 6}
+    done = run.finish("again")
+    why = "the placebo moved in the blocks that were to confirm that fp16-cuda fails, so they are measured once more"
+    assert done.notes == (f"tiny/scenes: {why}",)
+    found = verdicts(done, CUDA)["time_per_caption"]
+    assert (found.outcome, found.confirm, found.contaminated) == (outcome, state, not until)
 
 
 def test_a_second_try_that_is_cut_short_replaces_nothing_until_it_is_whole(

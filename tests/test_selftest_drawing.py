@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from vlmgate.selftest.bank import Bank
 from vlmgate.selftest.games import Game, cast, judged, promote_drawn, run_of, thresholds_of
 from vlmgate.selftest.rates import Rate
 from vlmgate.spec import Baseline, Block, VlmgateError
+from vlmgate.suite import reference_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,10 +104,15 @@ def test_the_family_is_that_of_the_suite(quiet: Bank) -> None:
     ours = judged(quiet, game, cast(quiet, game)[:6], {}).spent
     base = run_of(quiet, game, ())
     names = {case.id: case for case in tier.cases}
-    cases = [replace(base.cases[0], id=name, questions=case.questions) for name, case in names.items()]
+    cases = [
+        replace(base.cases[0], id=case.id, questions=case.questions, recipe=asdict(case.variant), reference=reference.id)
+        for case in tier.cases
+        if (reference := reference_of(case, tier.cases))
+    ]
     cases.append(replace(base.cases[1], reference=base.cases[0].id))
     run = replace(base, cases=(base.cases[0], *cases), blocks=tuple(cast(quiet, game)[:6]))
     asked = {name: suite.thresholds_for(name) for name in names}
     asked[cases[-1].id] = thresholds_of(run_of(quiet, game, ()), replace(game, lines=1))[cases[-1].id]
     theirs = next(v for v in judge_run(run, asked, suite.metrics, {}) if v.case == cases[-1].id)
     assert lines * ours[0] == pytest.approx((lines + 1) * theirs.spent[0])  # the suite's lines and the one under test
+    assert f"the default tier has {lines}" in (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")

@@ -1,10 +1,12 @@
 """The short proof: every check has the one line it must meet, and the real session sees the changes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from project import ROOT, Project
+from sessions import Made
 
 from vlmgate.models import MODELS
 from vlmgate.running import Options
@@ -72,6 +74,17 @@ def test_the_session_sees_an_inflated_artefact_and_a_hog(tiny_model: Model, proj
         quick.SINCE in one.name for one in found[2:]
     )
     assert said[-1] == "promoted without the changes"  # nothing was timed, so no force was needed
+
+
+def test_a_busy_machine_ends_in_time_with_what_was_cut(tiny_model: Model, project: Project, made: Callable[..., Made]) -> None:
+    made({"fp32": 1.0, "placebo": 1.0, "copy": 1.0, "slow20": 1.2})
+    said: list[str] = []
+    options = Options(project.root, project.root / "cache", within=0.0)  # all of it gone before timing began
+    found = quick.run_checks(tiny_model, options, (Question.LATENCY,), said.append, settings=SMALL)
+    same, slow = found[:2]
+    assert same.verdict.outcome is slow.verdict.outcome is Outcome.UNRESOLVED
+    assert [one.right for one in found] == [True, False] * 2
+    assert "tiny/scenes: the time budget of 0 s ended after 0 of 6 blocks; left open: copy, slow20" in said
 
 
 @pytest.mark.slow

@@ -101,7 +101,8 @@ def run(
 ) -> Run:
     """Measure and judge a tier, write the run to ``results`` as pytest does, and return it with its verdicts.
 
-    ``cases`` is a shell pattern on case ids. ``options`` are those of `Options`: blocks, rounds, time_budget, timing, patience,
+    ``cases`` is a shell pattern on case ids. A case that it matches and that was promoted in this tier, but is no longer declared
+    in it, fails as missing. ``options`` are those of `Options`: blocks, rounds, time_budget, timing, patience,
     memory_limit, resume (a run's name or path), against, against_python.
 
     Raises:
@@ -111,16 +112,18 @@ def run(
     opened = load_suite(path, MODELS, VARIANTS, DATASETS, METRICS)
     root, chosen = path.parent.parent, opened.tier(tier)
     asked = [Question(question) for question in questions]
-    selected = {case.id: tuple(q for q in case.questions if q in asked) for case in chosen.cases if fnmatchcase(case.id, cases)}
-    selected = {case: of for case, of in selected.items() if of}
-    if not selected:
-        ids = [case.id for case in chosen.cases]
-        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; {suggested(cases, ids, LIST)}")
     results = Path(results or root / "results")
     if options.get("resume"):
         options["resume"] = find_run(results, str(options["resume"]))
-    session = Session(opened, chosen, selected, Options(root, cache_folder(), **options), {}, progress)
+
+    def selects(case: str, question: Question) -> bool:
+        return question in asked and fnmatchcase(case, cases)
+
+    session = Session(opened, chosen, selects, Options(root, cache_folder(), **options), {}, progress)
     session.baselines = load_baselines(Path(baselines or root / "baselines"), session.environment)
+    if not session.selected and not session.absent:
+        ids = [case.id for case in chosen.cases]
+        raise VlmgateError(f"no case of tier {tier} matches {cases!r} with these questions; {suggested(cases, ids, LIST)}")
     return read_run(session.measure_into(results, write_reports))
 
 

@@ -12,7 +12,8 @@ from vlmgate.judge.since import SHORT
 from vlmgate.record import differences, find_baseline, find_environment, fingerprint, load_baselines, nearest
 from vlmgate.running import cache_folder, most_threads
 from vlmgate.running.preparing import declared_dataset
-from vlmgate.spec import COMPARED, Environment, setting_changes
+from vlmgate.spec import COMPARED, Baseline, Environment, reference_change, setting_changes
+from vlmgate.suite import Suite, Tier, reference_of
 
 MOMENTARY = ("load_average", "commit", "dirty")  # stored with no environment
 
@@ -25,9 +26,32 @@ def environment(options: argparse.Namespace) -> int:
     print(tabulate([[key, value] for key, value in {"name": here.name, **here.key}.items()], tablefmt="plain"))
     found = load_baselines(baselines_of(options), here)
     print(f"\n{len(found)} baselines for this environment in {baselines_of(options)}")
+    if options.tier:
+        _say_stale(options, found)
     for name, unlike in nearest(baselines_of(options), here).items():
         print(f"{name} differs: {'; '.join(unlike)}")
     return PASSED
+
+
+def _say_stale(options: argparse.Namespace, baselines: Mapping[str, Baseline]) -> None:
+    """How many of the baselines do not apply to what the tier declares now, each with what differs."""
+    suite = open_suite(options)
+    tier = suite.tier(options.tier)
+    promoted = [case for case in tier.cases if case.id in baselines]
+    images = {name: _images(suite, tier, name, options) for name in {case.dataset for case in promoted}}
+    stale: dict[str, list[str]] = {}
+    for case in promoted:
+        then, reference = baselines[case.id], reference_of(case, tier.cases)
+        found = setting_changes(then.settings, case.settings, same_images=images[case.dataset] == then.dataset)
+        found += reference_change(then.reference, "" if reference is None or reference is case else reference.id)
+        stale |= {case.id: found} if found else {}
+    print(f"{len(stale)} of them do not apply to tier {tier.name} as it is declared now")
+    for name, unlike in stale.items():
+        print(f"{name}: other {', '.join(unlike)}")
+
+
+def _images(suite: Suite, tier: Tier, dataset: str, options: argparse.Namespace) -> str:
+    return declared_dataset(suite, tier, dataset, root_of(options), cache_folder()).sha256
 
 
 def _diff(which: str, root: Path, here: Environment) -> int:
@@ -60,7 +84,7 @@ def _case_diff(options: argparse.Namespace) -> int:
     tier, case = min(
         declared, key=lambda it: (it[0].name != baseline.tier, len(setting_changes(baseline.settings, it[1].settings)))
     )
-    images = declared_dataset(suite, tier, case.dataset, root_of(options), cache_folder()).sha256
+    images = _images(suite, tier, case.dataset, options)
     sides = [
         {**{name: getattr(settings, name) for name in COMPARED}, "image files": sha[:SHORT]}
         for settings, sha in ((baseline.settings, baseline.dataset), (case.settings, images))
@@ -106,6 +130,9 @@ def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("env", environment, "show what identifies this machine, and which baselines apply")
     one.add_argument("--threads", type=count, metavar="N", help="default: the most that a case of the suite uses")
+    one.add_argument(
+        "--tier", metavar="NAME", help="also say which of the baselines do not apply to this tier as it is declared now"
+    )
     one.add_argument(
         "--diff",
         metavar="BASELINE",

@@ -76,7 +76,7 @@ def add(command: Command) -> None:
     how.add_argument(
         "--force",
         action="store_true",
-        help="take failed, unresolved, contaminated or too briefly timed cases too; marked for ever",
+        help="take failed, waived, unresolved, contaminated or too briefly timed cases too; marked for ever",
     )
     how.add_argument(
         "--occasion",

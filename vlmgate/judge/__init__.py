@@ -7,11 +7,12 @@ from vlmgate.judge.always import always
 from vlmgate.judge.confirm import to_confirm
 from vlmgate.judge.drift import DRIFT, drift_lines
 from vlmgate.judge.estimates import elsewhere
-from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, contaminated_groups, differing, evidence_of
+from vlmgate.judge.evidence import TIME, TIMED, Evidence, against_another, differing, evidence_of
 from vlmgate.judge.exits import exit_status
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS, PASS_ERROR, levels_of
 from vlmgate.judge.lines import judge_line
 from vlmgate.judge.missing import absent, lost, vanished
+from vlmgate.judge.paired import contaminated_groups
 from vlmgate.judge.rule import change, decide, goal
 from vlmgate.judge.speed import between_runs
 from vlmgate.judge.waivers import waiver_of
@@ -44,12 +45,12 @@ def judge_run(
     *,
     timing: bool = True,
     waivers: Sequence[Waiver] = (),
-    declared: Collection[str] | None = None,
+    declared: Mapping[str, Collection[Question]] | None = None,
 ) -> tuple[Verdict, ...]:
     """Verdicts of every case of ``run``, in the order of its cases, then those of cases that are missing.
 
-    ``thresholds`` maps case ids to what must hold; ``declared`` are the ids of the run's tier as suite.yaml has it now (None:
-    not known, so that only what the run itself found missing is judged).
+    ``thresholds`` maps case ids to what must hold; ``declared`` are the cases of the run's tier, with their questions, as
+    suite.yaml has them now (None: not known, so that only what the run itself found missing is judged).
     """
     known = {**metrics, DRIFT.name: DRIFT}
     evidence = evidence_of(run, baselines)

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vlmgate.judge.estimates import estimate
-from vlmgate.judge.evidence import TIMED, Evidence
+from vlmgate.judge.evidence import AGAIN, TIMED, Evidence
 from vlmgate.judge.levels import Levels
 from vlmgate.judge.rule import decide
+from vlmgate.judge.speed import CONTAMINATED
 from vlmgate.spec import Better, Estimate, Metric, Outcome, Threshold, Verdict
 
 CONFIRMING = 6  # new blocks, at least
@@ -18,7 +19,8 @@ NEEDED, CONFIRMED, REFUTED = "needed", "confirmed", "refuted"
 
 
 def to_confirm(verdicts: Iterable[Verdict]) -> set[str]:
-    """Ids of cases with a line on speed or energy that the looks miss and that no new blocks have confirmed or refuted yet."""
+    """Ids of cases with a line on speed or energy that the looks miss and that no new blocks have confirmed or refuted yet; those
+    in which the placebo moved are measured once more."""
     return {verdict.case for verdict in verdicts if verdict.confirm == NEEDED}
 
 
@@ -29,11 +31,12 @@ def confirm(
     if metric.exact or metric.question not in TIMED:
         return "", None, ""
     fresh = replace(evidence, roles=("confirm",))
-    if len(fresh.blocks) < CONFIRMING:
-        return NEEDED, None, f"only {len(fresh.blocks)} of the {CONFIRMING} new ones that were to confirm it were measured"
+    if fresh.count < CONFIRMING:
+        return NEEDED, None, f"only {fresh.count} of the {CONFIRMING} new ones that were to confirm it were measured"
     found, why = estimate(fresh, line, metric, levels)
     if found is None or why:
-        return REFUTED, found, f"the {len(fresh.blocks)} new blocks that were to confirm it cannot: {why}"
+        once_more = why == CONTAMINATED and not any(block.role in AGAIN.values() for block in fresh.blocks)
+        return NEEDED if once_more else REFUTED, found, f"the {fresh.count} new blocks that were to confirm it cannot: {why}"
     beyond = found.centre < number if better is Better.HIGHER else found.centre > number
     if not beyond:
         return REFUTED, found, ""

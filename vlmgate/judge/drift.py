@@ -40,5 +40,6 @@ def sustained_level(baseline: Baseline | None, between_sd: float) -> Level | Non
 
 def _accepts_a_loss(entry: Mapping[str, Any]) -> bool:
     """Whether a promotion was forced although speed had fallen; forced for too few blocks, say, it accepts no loss."""
-    lost = tuple(f"{Outcome.FAIL} {name} against {Against.BASELINE}" for name in (TIME, DRIFT.name))
+    missed, names = (Outcome.FAIL, Outcome.WAIVED), (TIME, DRIFT.name)
+    lost = tuple(f"{outcome} {name} against {Against.BASELINE}" for outcome in missed for name in names)
     return bool(entry.get("forced")) and ("unfit" not in entry or any(phrase.startswith(lost) for phrase in entry["unfit"]))

@@ -77,10 +77,15 @@ def _incomparable(evidence: Evidence, line: Threshold, metric: Metric) -> str:
 
 def elsewhere(evidence: Evidence, line: Threshold, metric: Metric) -> str:
     """Why memory or energy cannot be compared with the reference's, or an empty string: it runs on another device."""
-    reference = evidence.reference if line.against is Against.REFERENCE and metric.question in ON_A_DEVICE else None
-    if reference is None or _device(reference) == _device(evidence.record):
+    reference = evidence.reference
+    if reference is None or not across_devices(line, metric, _device(evidence.record), _device(reference)):
         return ""
     return f"{SKIP}{reference.variant}, the reference, runs on another device, whose memory and energy are not this one's"
+
+
+def across_devices(line: Threshold, metric: Metric, device: str, of_reference: str) -> bool:
+    """Whether a line holds what a case takes of its device against what the reference takes of another one."""
+    return line.against is Against.REFERENCE and metric.question in ON_A_DEVICE and device != of_reference
 
 
 def _device(record: CaseRecord) -> str:

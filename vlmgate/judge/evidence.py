@@ -11,6 +11,10 @@ from vlmgate.judge.levels import LOOKS, PASS_ERROR
 from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Question, Run, reference_change, setting_changes
 from vlmgate.stats import Prior, as_ratio, block_value, coverage, log_time, look_levels, t_interval
 
+AGAIN = {
+    "look": "retry",
+    "confirm": "reconfirm",
+}  # role of blocks → of those that were measured because the placebo moved in these
 TIMED = (Question.LATENCY, Question.ENERGY)  # what blocks measure
 PLACEBO = "placebo"
 TIME = "time_per_caption"
@@ -37,9 +41,14 @@ class Evidence:
         return [block for role in self.roles for block in judged(self.run.blocks, group, variant, role)]
 
     @property
+    def count(self) -> int:
+        """How many blocks the looks count: where not all arms fit into one worker, several share an index and the reference."""
+        return len({(block.role, block.index) for block in self.blocks})
+
+    @property
     def look(self) -> int:
         """Which look the blocks so far amount to (the last one that is not beyond them; the first when there are fewer)."""
-        return max((i for i, size in enumerate(LOOKS) if len(self.blocks) >= size), default=0)
+        return max((i for i, size in enumerate(LOOKS) if self.count >= size), default=0)
 
     @property
     def reference_variant(self) -> str:
@@ -53,13 +62,11 @@ def group_of(record: CaseRecord) -> str:
 
 
 def judged(blocks: Sequence[Block], group: str, variant: str, role: str = "look") -> list[Block]:
-    """The blocks of a group in which ``variant`` ran: of the looks, or where all of them were measured once more the new ones; or
-    the confirming ones. A second try that was cut short replaces nothing: fewer blocks would count than were measured."""
+    """The blocks of a group in which ``variant`` ran: of the looks or the confirming ones, or where all of these were measured
+    once more the new ones. A second try that was cut short replaces nothing: fewer blocks would count than were measured."""
     mine = [block for block in blocks if block.model == group and variant in block.times]
-    by_role = {each: [block for block in mine if block.role == each] for each in ("look", "retry", "confirm")}
-    if role == "confirm":
-        return by_role["confirm"]
-    return by_role["retry"] if len(by_role["retry"]) >= len(by_role["look"]) else by_role["look"]
+    first, again = ([block for block in mine if block.role == each] for each in (role, AGAIN[role]))
+    return again if len(again) >= len(first) else first
 
 
 def speed_values(blocks: Sequence[Block], variant: str, reference: str | None) -> tuple[float, ...]:
@@ -131,16 +138,3 @@ def evidence_of(run: Run, baselines: Mapping[str, Baseline]) -> list[Evidence]:
         calm = prior_of(root, run, baselines.get(root.id), PLACEBO)
         found.append(Evidence(run, record, reference, baselines.get(record.id), calm))
     return found
-
-
-def contaminated_groups(run: Run, baselines: Mapping[str, Baseline]) -> set[str]:
-    """Groups (model/dataset) in which the placebo moved for any case that was timed."""
-    return {group_of(each.record) for each in evidence_of(run, baselines) if each.blocks and moved_or_broken(each)}
-
-
-def moved_or_broken(evidence: Evidence) -> bool:
-    """Whether the placebo moved; not where it cannot be told, because its times are broken."""
-    try:
-        return moved(evidence)
-    except ValueError:  # nan, inf or zero among the times: the verdicts say so
-        return False

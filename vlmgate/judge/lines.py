@@ -73,7 +73,7 @@ def _decided(
         spent=(levels.fail, levels.good) if found.level < 1 else (),
         confirm=state,
         confirmation=fresh,
-        contaminated=why == CONTAMINATED,
+        contaminated=CONTAMINATED in why,  # by itself, or as why a fail could not be confirmed
         changed=changed,
         since=tuple(since),
         detects=detects,

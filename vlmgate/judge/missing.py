@@ -1,4 +1,4 @@
-"""Cases that are gone: known to a baseline or to the other side, and no longer declared here, or skipped where they ran."""
+"""Cases and questions that are gone: known to a baseline or the other side, and not declared here, or skipped where they ran."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ REASON = "a case that vanishes must not look like a case that passes"
 
 
 def questions_of(baseline: Baseline) -> tuple[Question, ...]:
-    """The questions that a baseline answers."""
+    """The questions that a baseline was asked and answers; one from before that was kept was asked whatever it answers."""
     held = {
         Question.LATENCY: bool(baseline.blocks.get(TIME)),
         Question.MEMORY: bool(baseline.memory),
@@ -20,43 +20,47 @@ def questions_of(baseline: Baseline) -> tuple[Question, ...]:
         Question.QUALITY: bool(baseline.scores),
         Question.ENERGY: bool(baseline.blocks.get(ENERGY)),
     }
-    return tuple(question for question, there in held.items() if there)
+    return tuple(question for question, there in held.items() if there and question in (baseline.questions or Question))
 
 
 def absent(
     baselines: Mapping[str, Baseline],
     tier: str,
-    declared: Collection[str],
+    declared: Mapping[str, Collection[Question]],
     there: Mapping[str, Collection[Question]] | None = None,
 ) -> dict[str, tuple[Question, ...]]:
-    """Case id → questions, of baselines of this tier whose case it no longer declares. One that knows no tier is not judged.
+    """Case id → questions that baselines of this tier answer and that it no longer asks. A baseline that knows no tier is not
+    judged.
 
-    ``there`` are the cases that the other side of --against declares in this tier, with their questions.
+    ``declared`` are the cases of the tier with their questions, ``there`` those that the other side of --against declares in it.
     """
-    gone = (each for each in baselines.values() if each.tier == tier and tier and each.case not in declared)
-    found = {baseline.case: questions_of(baseline) for baseline in gone}
+    known = {each.case: {*questions_of(each)} for each in baselines.values() if tier and each.tier == tier}
     for case, questions in (there or {}).items():
-        if case not in declared:
-            found[case] = tuple(question for question in Question if question in {*questions, *found.get(case, ())})
-    return found
+        known[case] = {*questions, *known.get(case, ())}
+    gone = {case: tuple(q for q in Question if q in known[case] and q not in declared.get(case, ())) for case in known}
+    return {case: questions for case, questions in gone.items() if questions}
 
 
-def vanished(run: Run, baselines: Mapping[str, Baseline], declared: Collection[str] | None = None) -> list[Verdict]:
-    """A fail for each question of a case that only the baselines know, or only the other side of --against.
+def vanished(
+    run: Run, baselines: Mapping[str, Baseline], declared: Mapping[str, Collection[Question]] | None = None
+) -> list[Verdict]:
+    """A fail for each question of a case that only the baselines answer, or only the other side of --against.
 
     Which ones were asked is written in the run (``absent``), so that what was deselected is not judged. A run that asked
-    everything (``whole``) is held against ``declared``, the cases of its tier as they are now (None: not known).
+    everything (``whole``) is held against ``declared``, the cases of its tier as they are now with their questions (None: not
+    known).
     """
-    asked = dict(run.absent)
-    measured = {record.id for record in run.cases}
+    measured = {record.id: record.questions for record in run.cases}
+    here = {case: {*(declared or {}).get(case, ()), *measured.get(case, ())} for case in {**(declared or {}), **measured}}
     there = run.other.declared if run.other else {}
+    asked = dict(run.absent)
     if run.whole and declared is not None:
-        asked |= absent(baselines, run.tier, {*declared, *measured}, there)
+        asked |= absent(baselines, run.tier, here, there)
     return [
-        _verdict(case, question, _undeclared(run, baselines, case))
+        _verdict(case, question, (_unasked if case in here else _undeclared)(run, baselines, case, question))
         for case, questions in asked.items()
-        if (case in there or case in baselines) and case not in measured
         for question in questions
+        if question in there.get(case, ()) or (case in baselines and question in questions_of(baselines[case]))
     ]
 
 
@@ -79,7 +83,17 @@ def _verdict(case: str, question: Question, sentence: str) -> Verdict:
     return Verdict(case, MISSING, question, Against.BASELINE, Outcome.FAIL, sentence, reason=REASON)
 
 
-def _undeclared(run: Run, baselines: Mapping[str, Baseline], case: str) -> str:
+def _unasked(run: Run, baselines: Mapping[str, Baseline], case: str, question: Question) -> str:
+    if run.other and question in run.other.declared.get(case, ()):
+        then = f"{run.other.label} asks {question} of it in tier {run.tier}, and this side does not"
+        mend = f"deselect it (-k 'not ({question} and {case})')"
+    else:
+        then = f"it answered {question} when {baselines[case].run} was promoted, and tier {run.tier} no longer asks that"
+        mend = f"promote a run without it (vlmgate promote --cases '{case}' --force)"
+    return f"{case}: missing: {then}; ask it again, or if it is meant to go {mend}"
+
+
+def _undeclared(run: Run, baselines: Mapping[str, Baseline], case: str, question: Question) -> str:
     if run.other and case in run.other.declared:
         known: Collection[str] = run.other.declared
         then, lacks = f"{run.other.label} declares it in tier {run.tier}, and this side does not", f"{run.other.label} lacks"

@@ -1,10 +1,10 @@
 """Runs with --against: the speed of a case now over then, from workers of both sides within the same blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, group_of, placebo
+from vlmgate.judge.evidence import PLACEBO, Evidence, contaminated, evidence_of, group_of, moved, placebo
 from vlmgate.judge.levels import LOOKS, PASS_ERROR, SKIP
-from vlmgate.spec import Block
+from vlmgate.spec import Baseline, Block, Run
 from vlmgate.stats import coverage, log_time, look_levels
 
 
@@ -41,21 +41,41 @@ def partners(evidence: Evidence) -> list[Block]:
 
 
 def _pairs(evidence: Evidence) -> list[tuple[Block, Block]]:
-    other, variant = evidence.run.other, evidence.record.variant
+    """Each block with the one that was measured right beside it; of several workers with the same role and index, all of which
+    have the reference, the one with the same variants. Each is used once."""
+    other, group, variant = evidence.run.other, group_of(evidence.record), evidence.record.variant
     assert other
+    left = [block for block in other.blocks if block.model == group and variant in block.times]
     found = []
     for now in evidence.blocks:
-        if then := _partner(now, other.blocks, group_of(evidence.record), variant):
-            found.append((now, then))
+        beside = (i for i, then in enumerate(left) if _beside(now, then, evidence.reference_variant))
+        if (place := next(beside, None)) is not None:
+            found.append((now, left.pop(place)))
     return found
 
 
-def _partner(now: Block, blocks: Sequence[Block], group: str, variant: str) -> Block | None:
-    place = (group, now.role, now.index)
-    return next((then for then in blocks if (then.model, then.role, then.index) == place and variant in then.times), None)
+def _beside(now: Block, then: Block, reference: str) -> bool:
+    """Whether two workers had the same turn. One in which all variants failed can only be told by its place."""
+    if (now.role, now.index) != (then.role, then.index):
+        return False
+    mine, theirs = (block.times.keys() - {reference, PLACEBO} for block in (now, then))
+    return not mine or not theirs or bool(mine & theirs)
 
 
 def moved_there(evidence: Evidence) -> bool:
     """Whether the placebo of the other side moved, at the level of the look."""
     good = look_levels(PASS_ERROR, LOOKS)[evidence.look]
     return contaminated(placebo(partners(evidence), evidence.reference_variant, coverage(good)))
+
+
+def contaminated_groups(run: Run, baselines: Mapping[str, Baseline]) -> set[str]:
+    """Groups (model/dataset) in which a placebo moved for any case that was timed, on this side or on the other."""
+    return {group_of(each.record) for each in evidence_of(run, baselines) if each.blocks and moved_or_broken(each)}
+
+
+def moved_or_broken(evidence: Evidence) -> bool:
+    """Whether a placebo moved, on either side; not where it cannot be told, because its times are broken."""
+    try:
+        return moved(evidence) or (evidence.run.other is not None and moved_there(evidence))
+    except ValueError:  # nan, inf or zero among the times: the verdicts say so
+        return False

@@ -33,7 +33,7 @@ class State:
         self.folder: Path | None = None
         self.not_evaluated: list[str] = []
         self._is_live = False  # the last line on the terminal is one to overwrite
-        self.items: dict[str, set[Question]] = {}  # what is asked, cases that are not declared here included
+        self.items: dict[str, set[Question]] = {}  # what is asked, declared here or not
         self.untold = 0  # gates that failed for nothing but what could not be told
         self.error = ""  # what is wrong with the suite file or an option, met while collecting
 
@@ -57,12 +57,12 @@ class State:
 
     @cached_property
     def absent(self) -> dict[str, tuple[Question, ...]]:
-        """Case id → questions, of cases that were promoted here in this tier, or that the other side of --against declares in it,
-        and that are no longer declared in it."""
+        """Case id → questions that it answered when it was promoted here in this tier, or that the other side of --against asks
+        of it, and that the tier no longer asks."""
         tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
         here = fingerprint(most_threads(self.suite), self.root)
         there = self.there.questions if self.there else {}
-        return absent(load_baselines(self.baselines, here), tier.name, [case.id for case in tier.cases], there)
+        return absent(load_baselines(self.baselines, here), tier.name, tier.questions, there)
 
     @cached_property
     def there(self) -> Declared | None:
@@ -77,7 +77,7 @@ class State:
     def cases(self, question: Question) -> list[str]:
         """The cases that get an item in the file of a question: those of the tier, and those that are missing from it."""
         tier = self.suite.tier(self.config.getoption("vlmgate_tier"))
-        return [*(case.id for case in tier.cases), *(case for case, asked in self.absent.items() if question in asked)]
+        return list(dict.fromkeys([*tier.questions, *(case for case, asked in self.absent.items() if question in asked)]))
 
     def measure(self) -> None:
         """Measure what the selected items ask, judge it and write it down; an interrupt keeps what was measured."""
@@ -99,19 +99,15 @@ class State:
             against_python=option("vlmgate_against_python"),
             command=shlex.join(["pytest", *map(str, self.config.invocation_params.args)]),
         )
-        selected = {case.id: tuple(q for q in case.questions if q in self.items.get(case.id, ())) for case in tier.cases}
-        selected = {case: questions for case, questions in selected.items() if questions}
-        session = Session(self.suite, tier, selected, options, {}, self.progress, self.live)
-        session.baselines = load_baselines(self.baselines, session.environment)
-        asked = {case: tuple(q for q in held if q in self.items.get(case, ())) for case, held in self.absent.items()}
-        session.absent = {case: questions for case, questions in asked.items() if questions}
-        everything = [*((case.id, case.questions) for case in tier.cases), *self.absent.items()]
-        session.there = self.there
-        session.whole = all(set(questions) <= self.items.get(case, set()) for case, questions in everything)
+        session = Session(self.suite, tier, self._selects, options, {}, self.progress, self.live)
+        session.baselines, session.there = load_baselines(self.baselines, session.environment), self.there
         try:
             session.measure_into(results, self._keep)
         finally:
             self._end_live()
+
+    def _selects(self, case: str, question: Question) -> bool:
+        return question in self.items.get(case, ())
 
     def _keep(self, run: Run, folder: Path) -> None:
         self.run, self.folder = run, folder

@@ -45,9 +45,9 @@ def promote(
     """Make the values of a run the baselines of its environment; returns the files written, environment.json first.
 
     ``cases`` are shell patterns of case ids (None: all that were measured). ``block_values`` maps case id → metric → block values
-    (natural logarithms). A case that failed, is unresolved, was timed in too few blocks (`fitness`) or is in ``also_unfit`` (case
-    id → phrases) is refused, and with it the whole promotion; ``force`` takes it and marks it for ever. History, occasions and
-    the spread between runs are carried on. Nothing is written unless everything is. Raises VlmgateError.
+    (natural logarithms). A case that failed, is waived or unresolved, was timed in too few blocks (`fitness`) or is in
+    ``also_unfit`` (case id → phrases) is refused, and with it the whole promotion; ``force`` takes it and marks it for ever.
+    History, occasions and the spread between runs are carried on. Nothing is written unless everything is. Raises VlmgateError.
     """
     records = chosen(run, cases)
     with _changing(root, run, patience) as folder:
@@ -182,6 +182,7 @@ def baseline_of(
         tier=run.tier,
         occasions=old.occasions if old else (),
         reference=record.reference,
+        questions=record.questions,
     )
     return with_spread(made)
 

@@ -11,7 +11,7 @@ LEAST_REPEATED = 2  # blocks of another occasion: one alone has no spread to tak
 
 def unfit(run: Run, record: CaseRecord, values: Mapping[str, Sequence[float]], old: Baseline | None) -> list[str]:
     """Why a case is not fit to be a baseline; ``values`` are its block values by metric, ``old`` is what it would replace."""
-    bad = (Outcome.FAIL, Outcome.UNRESOLVED)
+    bad = (Outcome.FAIL, Outcome.WAIVED, Outcome.UNRESOLVED)  # a waiver excuses a run until its date, a baseline has none
     found = broken(run, record)
     found += [f"{v.outcome} {v.metric} against {v.against}" for v in run.verdicts if v.case == record.id and v.outcome in bad]
     timed = {TIME: (), **values} if Question.LATENCY in record.questions else values  # asked, and perhaps in no block at all

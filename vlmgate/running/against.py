@@ -23,7 +23,7 @@ from vlmgate.spec import Case, Model, Question, Source, Step, Variant, VlmgateEr
 from vlmgate.suite import Suite
 
 PACKAGE = Path(measure.__file__).resolve().parent.parent
-UNTOLD = (Question.SIZE,)  # of a case on a side whose vlmgate does not tell the questions: one is enough to carry a fail
+UNTOLD = (Question.SIZE,)  # of a case that this side lacks, where the other's vlmgate tells no questions: one can carry a fail
 INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -140,7 +140,8 @@ def ask(side: Side, suite: Suite, tier: str, root: Path) -> Declared:
     info = {"commit": side.commit, "python": data["python"], "versions": data["versions"], "own_libraries": side.own}
     models = {case["id"]: model_of(case["model"]) for case in data["cases"]}
     variants = {case["id"]: variant_of(case["variant"]) for case in data["cases"]}
-    questions = {case["id"]: tuple(map(Question, case.get("questions", UNTOLD))) for case in data["cases"]}
+    own = suite.tier(tier).questions
+    questions = {case["id"]: tuple(map(Question, case.get("questions", own.get(case["id"], UNTOLD)))) for case in data["cases"]}
     return Declared(models, variants, tuple(data["plugins"]), info, questions)
 
 

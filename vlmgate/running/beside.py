@@ -112,7 +112,7 @@ def _state(session: State, side: Side, declared: Declared) -> State:
     def tell(line: str) -> None:
         session.progress(f"{side.label}: {line}")
 
-    state = State(suite, session.tier, session.selected, options, {}, tell)
+    state = State(suite, session.tier, session.selects, options, {}, tell)
     state.clock, state.hold = session.clock, session.hold  # one run: its time is told whole, what it holds is let go when it ends
     return state
 

@@ -11,7 +11,7 @@ from vlmgate.spec import Block, Case, Dataset, Settings, Variant
 from vlmgate.suite import Suite
 
 SEED = 20_260
-LOOK, CONFIRM, RETRY = ROLES = ("look", "confirm", "retry")  # of blocks
+LOOK, CONFIRM, RETRY, RECONFIRM = ROLES = ("look", "confirm", "retry", "reconfirm")  # of blocks
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
 MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast as the reference (docs/measuring.md)
 KINDS = {"warming": WARM_UP, "timing": TIMED, "timing the first token": FIRST_TOKEN}  # a worker's stage → the kind of its calls

@@ -24,6 +24,7 @@ class Options:
     blocks: int | None = None  # exactly so many, instead of the looks
     rounds: int | None = None
     time_budget: float | None = None  # seconds for timing
+    within: float | None = None  # seconds for the whole run: timing gets what the rest of it leaves
     folder: Path | None = None  # where the run is written as it grows; None: nowhere
     resume: Path | None = None  # run.json of the run that is gone on from
     patience: float = PATIENCE
@@ -33,3 +34,8 @@ class Options:
     against_python: str | None = None  # of a commit: the Python with its libraries, or its environment
     python: str = sys.executable  # that workers run in
     paths: tuple[str, ...] | None = None  # where workers look for modules first; None: where this vlmgate is
+
+    def timing_left(self, spent: float) -> float | None:
+        """Seconds for timing in a run that has taken so many already; None: as many as it needs."""
+        rest = None if self.within is None else max(0.0, round(self.within - spent))
+        return min((seconds for seconds in (self.time_budget, rest) if seconds is not None), default=None)

@@ -1,23 +1,33 @@
 """Looks at the speed of the arms: blocks of all that take turns, then judging, then more blocks for the undecided."""
 
+from dataclasses import replace
+
 from vlmgate.judge import LOOKS, TIMED, contaminated_groups, to_confirm, undecided
 from vlmgate.judge.confirm import CONFIRMING
 from vlmgate.measure import BudgetSpent
 from vlmgate.running.blocks import Blocks
-from vlmgate.running.group import CONFIRM, LOOK, RETRY, Group
+from vlmgate.running.group import CONFIRM, LOOK, RECONFIRM, RETRY, Group
 from vlmgate.running.progress import duration
 from vlmgate.running.state import State
 from vlmgate.spec import Case
 
-KINDS = {LOOK: "blocks", CONFIRM: "blocks that were to confirm a fail", RETRY: "blocks of the second try", "": "blocks"}
+KINDS = {
+    LOOK: "blocks",
+    RETRY: "blocks of the second try",
+    CONFIRM: "blocks that were to confirm a fail",
+    RECONFIRM: "blocks of the second try to confirm a fail",
+    "": "blocks",
+}
 
 
 def time_speed(state: State, groups: list[Group]) -> None:
     """Time every group within the time budget: each gets an equal share of what is left, so that no model eats it all."""
     timed = [group for group in groups if _asked(state, state.wanted(group, *TIMED))]
-    deadline = state.clock.now() + state.options.time_budget if state.options.time_budget else None
+    budget = state.options.timing_left(state.clock.seconds)
+    state.options = replace(state.options, time_budget=budget)
+    deadline = None if budget is None else state.clock.now() + budget
     for number, group in enumerate(timed):
-        left = (deadline - state.clock.now()) / (len(timed) - number) if deadline else None
+        left = None if deadline is None else (deadline - state.clock.now()) / (len(timed) - number)
         _time_group(state, group, state.clock.now() + left if left is not None else None)
 
 
@@ -75,13 +85,20 @@ def _contaminated(state: State, group: Group) -> bool:
 
 
 def _confirm(state: State, group: Group, blocks: Blocks) -> None:
-    """New blocks, which the looks did not choose, for the cases that fail by chance or by right."""
-    failing = to_confirm(state.verdicts()) & {case.id for case in group.cases}
-    cases = [case for case in group.cases if case.id in failing and state.alive(case)]
-    if cases:
-        rest = [case for case in cases if case is not group.reference]
-        state.progress(f"{group.name}: {CONFIRMING} new blocks to confirm that {', '.join(c.variant.name for c in cases)} fails")
-        blocks.measure([group.reference, *rest], CONFIRM, CONFIRMING)
+    """New blocks, which the looks did not choose, for the cases that fail by chance or by right; where the placebo moved in them,
+    they are measured once more."""
+    for role in (CONFIRM, RECONFIRM):
+        failing = to_confirm(state.verdicts()) & {case.id for case in group.cases}
+        cases = [case for case in group.cases if case.id in failing and state.alive(case)]
+        if not cases:
+            return
+        that = f"confirm that {', '.join(case.variant.name for case in cases)} fails"
+        if role == RECONFIRM:
+            state.notes.append(
+                f"{group.name}: the placebo moved in the blocks that were to {that}, so they are measured once more"
+            )
+        state.progress(state.notes[-1] if role == RECONFIRM else f"{group.name}: {CONFIRMING} new blocks to {that}")
+        blocks.measure([group.reference, *(case for case in cases if case is not group.reference)], role, CONFIRMING)
 
 
 def _cut(state: State, group: Group, blocks: Blocks) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from vlmgate.judge import judge_run
+from vlmgate.judge import absent, judge_run
 from vlmgate.measure import Answer, BudgetSpent, Listener, run_job
 from vlmgate.protocol import Message
 from vlmgate.record import fingerprint, write_run
@@ -31,6 +31,7 @@ class Partner(Protocol):
         """What was measured there so far."""
 
 
+Selects = Callable[[str, Question], bool]  # whether a question is asked of a case id, declared in the tier or not
 LONGER = 4  # times the patience where a worker builds or compiles: torch.compile alone was silent for 220 s on one busy core
 
 
@@ -41,7 +42,7 @@ class State:
         self,
         suite: Suite,
         tier: Tier,
-        selected: Mapping[str, tuple[Question, ...]],
+        selects: Selects,
         options: Options,
         baselines: Mapping[str, Baseline],
         progress: Say = lambda line: None,
@@ -49,7 +50,9 @@ class State:
     ) -> None:
         self.suite, self.tier, self.options, self.baselines = suite, tier, options, baselines
         self.tell, self.progress = Progress(progress, live), progress
-        self.selected = selected
+        self.selects = selects
+        asked = {case.id: tuple(q for q in case.questions if selects(case.id, q)) for case in tier.cases}
+        self.selected = {case: questions for case, questions in asked.items() if questions}
         self.clock, self.started = Clock(), datetime.now(UTC)
         self.environment: Environment = fingerprint(most_threads(suite), options.root)
         self.records: dict[str, CaseRecord] = {}
@@ -60,10 +63,24 @@ class State:
         self.datasets: dict[str, str] = {}
         self.hold = Hold()  # on what this run uses of the cache
         self.status = "interrupted"
-        self.whole = False  # whether everything was asked, nothing deselected
-        self.absent: Mapping[str, tuple[Question, ...]] = {}  # asked of cases that are not declared here
         self.partner: Partner | None = None
         self.there: Declared | None = None  # what the other side of --against declares, once it was asked
+
+    @property
+    def absent(self) -> dict[str, tuple[Question, ...]]:
+        """Case id → what is asked of it, and was answered before, and that the tier no longer declares."""
+        asked = {case: tuple(q for q in known if self.selects(case, q)) for case, known in self._undeclared().items()}
+        return {case: questions for case, questions in asked.items() if questions}
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is asked, nothing deselected."""
+        everything = [*self.tier.questions.items(), *self._undeclared().items()]
+        return all(self.selects(case, question) for case, questions in everything for question in questions)
+
+    def _undeclared(self) -> dict[str, tuple[Question, ...]]:
+        there = self.there.questions if self.there else {}
+        return absent(self.baselines, self.tier.name, self.tier.questions, there)
 
     def run(self, name: str) -> Run:
         """The run so far, not judged."""
@@ -92,7 +109,7 @@ class State:
     def judge(self, run: Run) -> tuple[Verdict, ...]:
         """The verdicts on a run of this session."""
         thresholds = {record.id: self.suite.thresholds_for(record.id) for record in run.cases}
-        timing, declared = self.options.timing, [case.id for case in self.tier.cases]
+        timing, declared = self.options.timing, self.tier.questions
         with self.clock.phase(JUDGING):
             return judge_run(
                 run, thresholds, self.suite.metrics, self.baselines, timing=timing, waivers=self.suite.waivers, declared=declared

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from vlmgate.judge import judge_run
 from vlmgate.judge.energy import ENERGY, energy_values
-from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, moved_or_broken, placebo, speed_values
+from vlmgate.judge.evidence import PLACEBO, TIME, evidence_of, placebo, speed_values
 from vlmgate.judge.lines import NO_TIMING
+from vlmgate.judge.paired import moved_or_broken
 from vlmgate.judge.since import changed_since
 from vlmgate.spec import Baseline, Run
 from vlmgate.suite import Suite
@@ -17,7 +18,7 @@ def rejudged(run: Run, suite: Suite, baselines: Mapping[str, Baseline]) -> Run:
     """The run with verdicts by ``suite`` and ``baselines``: with those of its day, the verdicts it was stored with."""
     thresholds = {record.id: suite.thresholds_for(record.id) for record in run.cases}
     timing = not any(verdict.sentence.endswith(NO_TIMING) for verdict in run.verdicts)
-    declared = [case.id for case in suite.tiers[run.tier].cases] if run.tier in suite.tiers else None
+    declared = suite.tiers[run.tier].questions if run.tier in suite.tiers else None
     verdicts = judge_run(run, thresholds, suite.metrics, baselines, timing=timing, waivers=suite.waivers, declared=declared)
     return replace(run, verdicts=verdicts)
 

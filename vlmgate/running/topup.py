@@ -36,7 +36,11 @@ def top_up(
     if not any(Question.LATENCY in questions for questions in chosen.values()):
         raise VlmgateError(f"run {stored.name} timed none of these cases, so nothing is to be topped up; leave --top-up out")
     options = replace(options, blocks=LEAST_BLOCKS, rounds=_rounds(stored, suite), resume=path)
-    return Session(suite, suite.tier(stored.tier), chosen, options, baselines, progress).measure_into(results, keep)
+
+    def selects(case: str, question: Question) -> bool:
+        return question in chosen.get(case, ())
+
+    return Session(suite, suite.tier(stored.tier), selects, options, baselines, progress).measure_into(results, keep)
 
 
 def _rounds(stored: Run, suite: Suite) -> int | None:

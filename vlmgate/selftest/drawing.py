@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from vlmgate.judge.estimates import across_devices
 from vlmgate.judge.evidence import PLACEBO
 from vlmgate.judge.levels import FAMILY_ERROR, LOOKS
 from vlmgate.selftest.arms import INT8, INT8_COPY, INT8_SLOW, SHARES
@@ -18,7 +19,7 @@ from vlmgate.selftest.noise import RULE, pooled_median, rule_fails
 from vlmgate.selftest.rates import Rate, rate
 from vlmgate.selftest.tables import Table
 from vlmgate.spec import Outcome, Question, VlmgateError
-from vlmgate.suite import Suite, Tier
+from vlmgate.suite import Suite, Tier, reference_of
 
 SEED = 20_261_127
 TOLERANCE = 0.03  # the margin beside "no slower at all"
@@ -166,11 +167,14 @@ def crossing(sizes: Sequence[float], shares: Sequence[float]) -> str:
 
 
 def noisy_lines(suite: Suite, tier: Tier) -> int:
-    """How many lines on speed and memory share a family's error in a run of the tier."""
+    """How many lines on speed, memory and energy share a family's error in a run of the tier, where all can be measured."""
     noisy = 0
     for case in tier.cases:
-        metrics = [suite.metrics[line.metric] for line in suite.thresholds_for(case.id)]
-        noisy += sum(not m.exact and m.question is not Question.QUALITY and m.question in case.questions for m in metrics)
+        reference = reference_of(case, tier.cases) or case
+        for line in suite.thresholds_for(case.id):
+            metric, devices = suite.metrics[line.metric], (case.variant.device, reference.variant.device)
+            asked = metric.question in case.questions and not across_devices(line, metric, *devices)
+            noisy += asked and not metric.exact and metric.question is not Question.QUALITY
     return noisy
 
 

@@ -177,9 +177,10 @@ def play(
                 break
         if not verdict.contaminated:
             break
-    if to_confirm([verdict]):
-        blocks = grow(blocks, CONFIRMING, "confirm")
-        verdict = judged(bank, game, blocks, then)
+    for role in ("confirm", "reconfirm"):  # once more where the placebo moved in the new blocks
+        if to_confirm([verdict]):
+            blocks = grow(blocks, CONFIRMING, role)
+            verdict = judged(bank, game, blocks, then)
     arms = {game.arm, game.reference} | ({PLACEBO} if game.guarded else set())
     seconds = sum(seconds_of(bank.entries[index], arms) for index in drawn)
     return Played(verdict.outcome, len(blocks), seconds, verdict.confirm, verdict.contaminated)

@@ -56,7 +56,7 @@ def before(run: Run, reference: str, copy: str, thresholds: Mapping[str, Sequenc
     clean = next(record for record in run.cases if record.variant == reference)
     changed = {record.variant for record in run.cases} - {reference}
     cases = tuple(record if record is clean else _like(clean, record) for record in run.cases)
-    blocks = tuple(_unchanged(block, changed, copy) for block in run.blocks if block.role != "confirm")
+    blocks = tuple(_unchanged(block, changed, copy) for block in run.blocks if block.role in ("look", "retry"))
     made = replace(run, cases=cases, blocks=blocks, failures=(), verdicts=())
     return replace(made, verdicts=judge_run(made, thresholds, METRICS, {}))
 

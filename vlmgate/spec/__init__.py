@@ -165,7 +165,7 @@ class Block:
     warmup: Mapping[str, tuple[float, ...]]
     yardstick: tuple[float, ...]  # seconds of the fixed workload, one a round
     startup: float  # seconds from spawning the worker to the first warm-up call
-    role: str = "look"  # "confirm": measured to confirm a fail; "retry": instead of those of a contaminated group
+    role: str = "look"  # "confirm": measured to confirm a fail; "retry", "reconfirm": instead of contaminated ones of these two
     throughput: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # [arm][batch size], seconds a call
     device_times: Mapping[str, tuple[tuple[float, ...], ...]] = field(default_factory=dict)  # as times, by events of the GPU
     energy: Mapping[str, float] = field(default_factory=dict)  # [arm], joules a caption above the idle power
@@ -226,7 +226,8 @@ class Environment:
 class Other:
     """The other side of a run with --against: an earlier commit or another Python, measured in the same blocks.
 
-    A block of the run and the one here with the same model, role and index were measured one right after the other.
+    A block of the run and the one here with the same model, role and index (of several workers, the one with the same variants)
+    were measured one right after the other.
     """
 
     label: str  # as the user named it
@@ -255,7 +256,7 @@ class Run:
     phases: Mapping[str, float]  # where the time went, seconds
     notes: tuple[str, ...] = ()
     whole: bool = False  # every question of the tier was asked, nothing deselected
-    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked of cases not declared here
+    absent: Mapping[str, tuple[Question, ...]] = field(default_factory=dict)  # asked, and not declared here any more
     parent_cpu: float | None = None  # share of one core that the parent used while workers measured
     command: str = ""  # the command line that made it; "" where it was not made by one
     other: Other | None = None  # with --against
@@ -285,3 +286,4 @@ class Baseline:
     between_runs: int = 0  # runs behind between_sd: its degrees of freedom are one less
     occasions: tuple[Mapping[str, Any], ...] = ()  # runs of the unchanged thing, for the spread between runs
     reference: str | None = None  # id of the case that its speed is against, "" for a reference itself; None: an older file
+    questions: tuple[Question, ...] = ()  # that the case was asked: what else it holds was measured for others; (): an older file

@@ -47,6 +47,11 @@ class Tier:
     about: str
     cases: tuple[Case, ...]
 
+    @property
+    def questions(self) -> dict[str, tuple[Question, ...]]:
+        """Case id → what is asked of it."""
+        return {case.id: case.questions for case in self.cases}
+
 
 @dataclass(frozen=True)
 class Suite:

@@ -1,4 +1,4 @@
-"""Does sharing a worker with other variants move a speed-up? Blocks alone and together take turns; see docs/measuring.md.
+"""Does sharing a worker with other variants move a speed-up? Blocks alone and together take turns; see docs/variance.md.
 
 python docs/coresidence.py [--model blip-base] [--variants int8-dynamic,pruned] [--beside A,B] [--pairs 12] [--log FILE]
 

@@ -20,14 +20,18 @@ from vlmgate.variants import VARIANTS
 PATIENCE = 4.0  # seconds in a block; there a worker says more often that it lives, until the plugin's arms are called
 LIMIT = 8 * 10**9  # bytes of a worker
 LAST = "last words of "
-# Name → kind of the failure, words of its message.
+# Name → what it was doing, kind of the failure, words of its message.
 ENDS = {
-    "raises": ("OverflowError", "too much"),
-    "exits": ("exit 3", "ended with status 3 before it was done"),
-    "segfaults": ("SIGSEGV", "killed by SIGSEGV"),
-    "writes": ("garbage", "not a message (not JSON: b'Loading weights"),
-    "hangs": ("hang", "no sign of life for 4 s"),
-    "grows": ("RuntimeError", "the worker may use 8000 MB (--memory-limit): allow more, or use a smaller batch or variant"),
+    "misreads": ("preparing images", "ValueError", "no such size"),
+    "raises": ("warming", "OverflowError", "too much"),
+    "exits": ("warming", "exit 3", "ended with status 3 before it was done"),
+    "segfaults": ("warming", "SIGSEGV", "killed by SIGSEGV"),
+    "writes": ("warming", "garbage", "not a message (not JSON: b'Loading weights"),
+    "hangs": ("warming", "hang", "no sign of life for 4 s"),
+    "grows": (
+        *("warming", "RuntimeError"),
+        "the worker may use 8000 MB (--memory-limit): allow more, or use a smaller batch or variant",
+    ),
 }
 WELL = "well"
 
@@ -71,6 +75,8 @@ def end(name):
     with open({notes!r}, "a") as file:
         file.write(json.dumps([os.getpid(), child.pid, tempfile.mkstemp()[1], "/dev/shm/" + kept.name]) + "\\n")
     print({last!r} + name, file=sys.stderr, flush=True)
+    if name == "misreads":
+        raise ValueError("no such size")
     if name == "raises":
         raise OverflowError("too much")
     if name == "exits":
@@ -85,7 +91,7 @@ def end(name):
 
 
 def attach(captioner, parameters):
-    plain = captioner.tokens
+    plain, inputs_of = captioner.tokens, captioner.inputs
 
     def tokens(inputs, *, least, most):
         if most == {new_tokens}:
@@ -94,7 +100,12 @@ def attach(captioner, parameters):
                 end(parameters["as"])
         return plain(inputs, least=least, most=most)
 
-    captioner.tokens = tokens
+    def inputs(images):
+        if parameters["as"] == "misreads" and images[0].width > 32:  # not the small one with which an artefact is checked
+            end("misreads")
+        return inputs_of(images)
+
+    captioner.tokens, captioner.inputs = tokens, inputs
 """
 SUITE = """\
 schema: 1

@@ -1,5 +1,7 @@
 """Jobs for real workers, and a plugin whose variants play tricks: spy on calls, take much memory, die."""
 
+import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +100,18 @@ def job(plugin: Path, **more: Any) -> Message:
         "images": IMAGES,
     }
     return {**fixed, "plugins": [str(plugin)], **more}
+
+
+def in_this_process(
+    do: Callable[[Message, Callable[[Message], object]], None],
+    job: Message,
+    hear: Callable[[Message], object] = lambda said: None,
+) -> list[Message]:
+    """What a worker's job says when it is done here, where a test can put something else in the place of a device."""
+    said: list[Message] = []
+    try:
+        do(job, lambda message: (hear(message), said.append(message)))
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    return said

@@ -59,7 +59,7 @@ def test_sentences_of_a_pass_in_full(words):
         (SPEED, "reference", 1.7, {"timed": blocks(1.5)}, "profile the variant"),
         (SPEED, "limit", 0.05, {"timed": blocks(1.5)}, "profile the variant"),
         (SPEED, "baseline", 0.03, {"timed": blocks(1.0), "baseline": THEN}, "profile the variant"),
-        (PEAK, "reference", 0.7, {}, "vlmgate memory"),
+        (PEAK, "reference", 0.7, {}, "see where it is allocated with `vlmgate memory m/int8/d --tier smoke`"),
         ("size", "limit", 1e6, {}, "list the largest tensors"),
         ("size", "baseline", 0.1, {"case": record("int8", exact={"size": 3e7}), "baseline": THEN}, "list the largest tensors"),
         (BLEU, "reference", 0.95, {"case": record("int8", quality=statistics(5))}, "look at the captions"),

@@ -288,13 +288,22 @@ def test_the_arm_that_was_announced_is_blamed_and_its_half_made_artefact_swept(t
     assert answer.arms["fp32"]["folder"] == str(folder)
 
 
-SHELL = {"OMP_WAIT_POLICY": "ACTIVE", "OMP_PROC_BIND": "true", "KMP_BLOCKTIME": "0", "GOMP_CPU_AFFINITY": "0", "MKL_DYNAMIC": "1"}
+SHELL = (  # what steers a worker and must not come from the shell
+    *("OMP_WAIT_POLICY", "OMP_PROC_BIND", "KMP_BLOCKTIME", "GOMP_CPU_AFFINITY", "MKL_DYNAMIC", "LD_PRELOAD", "GLIBC_TUNABLES"),
+    *("MALLOC_ARENA_MAX", "MALLOC_CONF", "TCMALLOC_SAMPLE_PARAMETER", "PYTHONMALLOC", "THP_MEM_ALLOC_ENABLE", "OV_CPU_MAX_ISA"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "TORCH_COMPILE_DISABLE", "TORCHINDUCTOR_FREEZING"),
+    *("PYTORCH_ALLOC_CONF", "ORT_DISABLE_FLASH_ATTENTION", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
+)
+NEEDED = (  # to run at all, or to say where files are
+    *("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HF_HOME", "TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME"),
+    *("VLMGATE_CACHE", "ORT_DISABLE_TELEMETRY"),
+)
 
 
 def test_threads_and_waiting_are_set_before_torch_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for name, value in SHELL.items():
-        monkeypatch.setenv(name, value)
+    for name in (*SHELL, *NEEDED):
+        monkeypatch.setenv(name, "1")
     tell = """
 early, environment = "torch" in sys.modules, dict(os.environ)
 import torch
@@ -307,7 +316,8 @@ raise RuntimeError(json.dumps({"early": early, "threads": torch.get_num_threads(
     assert (said["early"], said["threads"]) == (False, min(2, os.cpu_count() or 1))
     fixed = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "GOMP_SPINCOUNT": "10000", "OPENBLAS_NUM_THREADS": "1"}
     assert fixed.items() <= said["environment"].items() and fixed.items() <= worker_environment(2).items()
-    assert not SHELL.keys() & said["environment"].keys(), "what steers threads comes from the run, not from the shell"
+    assert not set(SHELL) & said["environment"].keys(), "what steers a worker comes from the run, not from the shell"
+    assert set(NEEDED) <= said["environment"].keys()
 
 
 def test_declared_variables_and_a_command_are_there_before_python_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,6 +326,7 @@ lines = [line.decode() for line in open("/proc/self/environ", "rb").read().split
 raise RuntimeError(json.dumps(sorted(line for line in lines if line.startswith(("GLIBC_", "GOMP_", "UNDER")))))
 """
     monkeypatch.setenv("GOMP_CPU_AFFINITY", "0")  # of the shell, which does not count
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.arena_max=1")
     declared = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "GOMP_SPINCOUNT": "INFINITY"}
     answer = run_job("caption", job(Worker(tmp_path, tell).plugin, environment=declared, under=["env", "UNDER=yes"]))
     assert answer.failure is not None and answer.failure.kind == "RuntimeError", answer.failure

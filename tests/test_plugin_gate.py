@@ -12,14 +12,14 @@ from vlmgate.spec import Against, Outcome, Question, Verdict
 CASE = "scene-blip/int8-dynamic/scenes"
 
 
-def gate(*outcomes: Outcome, strict: bool = False) -> Gate:
+def gate(*outcomes: Outcome, strict: bool = False, case: str = CASE) -> Gate:
     verdicts = [
-        Verdict(CASE, f"metric {i}", Question.SIZE, Against.LIMIT, outcome, f"sentence {i} ({outcome})")
+        Verdict(case, f"metric {i}", Question.SIZE, Against.LIMIT, outcome, f"sentence {i} ({outcome})")
         for i, outcome in enumerate(outcomes)
     ]
     config = SimpleNamespace(getoption={"vlmgate_strict": strict}.__getitem__)
     state = SimpleNamespace(run=make_run(verdicts=tuple(verdicts)), config=config, folder=None, untold=0)
-    return Gate(state, SimpleNamespace(stash=pytest.Stash()), CASE, Question.SIZE, None)  # type: ignore[arg-type]
+    return Gate(state, SimpleNamespace(stash=pytest.Stash()), case, Question.SIZE, None)  # type: ignore[arg-type]
 
 
 def test_all_passing_passes():
@@ -30,6 +30,20 @@ def test_every_missed_line_is_named_and_no_other():
     with pytest.raises(pytest.fail.Exception) as caught:
         gate(Outcome.FAIL, Outcome.PASS, Outcome.FAIL, Outcome.UNRESOLVED).check()
     assert str(caught.value) == "sentence 0 (fail)\nsentence 2 (fail)"
+
+
+def test_a_worker_that_broke_shows_the_last_lines_of_its_log():
+    broken = "blip-base/int8-dynamic/scenes"
+    held = gate(Outcome.FAIL, case=broken)
+    log = "Traceback:\n  File 'a.py'\n\x1b[31mlast words"
+    cases = [replace(each, failure=replace(each.failure, log=log)) if each.failure else each for each in held.state.run.cases]
+    held.state.run = replace(held.state.run, cases=tuple(cases))
+    with pytest.raises(pytest.fail.Exception) as caught:
+        held.check()
+    assert str(caught.value).splitlines() == [
+        *("sentence 0 (fail)", "the last lines of its log:"),
+        *("    Traceback:", "      File 'a.py'", "     [31mlast words"),
+    ]
 
 
 def test_unresolved_is_its_own_outcome():

@@ -7,7 +7,7 @@ import pytest
 from runs import CRASH, FAIL, UNRESOLVED, make_run, record, with_outcomes
 
 from vlmgate.report.markdown import escape, render
-from vlmgate.spec import Outcome
+from vlmgate.spec import Failure, Outcome
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -70,6 +70,26 @@ def test_sentences_with_their_reasons() -> None:
     assert found.index("## Failed (3 gates)") < at < found.index("## Unresolved (1 gate)")
 
 
+def test_the_last_lines_of_a_log_stand_folded_behind_the_failed_gates() -> None:
+    run, case = make_run(), "blip-base/int8-dynamic/scenes"
+    killed = replace(run.failures[0], log='  File "a.py", line 3\n````\n</details>\n| \x1b[31mRuntimeError: gone')
+    elsewhere, users = (
+        Failure("", "fetching", "OSError", "no disk", "the disk is full"),
+        Failure("x", "loading", "VlmgateError", "no", "?"),
+    )
+    cases = tuple(replace(record, failure=killed) if record.id == case else record for record in run.cases)
+    text = render(replace(run, cases=cases, failures=(killed, elsewhere, users)))
+    shown = text.partition("<summary>The last lines that workers wrote before they failed</summary>\n\n")[2]
+    assert shown.partition("\n\n</details>")[0].splitlines() == [
+        *(f"{case}: SIGKILL while loading", "", "`````text", '  File "a.py", line 3', "````", "</details>"),
+        *("|  [31mRuntimeError: gone", "`````", "", "worker: OSError while fetching", "", "```text", "the disk is full", "```"),
+    ], "as they are, in a fence that they cannot close; none of a mistake whose sentence says all"
+    assert text.index("## Failed") < text.index("The last lines that workers") < text.index("## Unresolved")
+    silent = replace(killed, log=" ")
+    cases = tuple(replace(record, failure=silent) if record.id == case else record for record in run.cases)
+    assert "The last lines" not in render(replace(run, cases=cases, failures=(silent,)))
+
+
 def test_waived_fails_have_a_section() -> None:
     found = render(with_outcomes(make_run(), Outcome.WAIVED))
     assert "11 waived" in found.splitlines()[2] and "## Waived (11 gates)" in found and f"- {FAIL}" in found
@@ -97,7 +117,7 @@ def test_names_and_captions_make_no_cells_and_no_tags() -> None:
 
 def test_details_close_and_are_set_off_by_blank_lines() -> None:
     text = render(make_run())
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == text.count("</details>") == 5
     assert all(after == "\n\n" for after in re.findall(r"</summary>(\n+)", text))  # else GitHub shows the source of the table
 
 

@@ -64,6 +64,7 @@ def test_the_parent_is_watched_only_while_a_worker_times(clock: Clock, hands: Ha
         ("caption", "loading", "start-up"),
         ("caption", "captioning", "quality"),
         ("memory", "starting", "start-up"),
+        ("block", "preparing images", "start-up"),
         ("memory", "loading", "memory"),  # its peak is measured
         ("prepare", "fetching", "preparing"),
         ("block", "warming at batch 4", "warm-up"),

@@ -118,7 +118,9 @@ def test_an_arm_that_dies_fails_alone(whole: tuple[Run, list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [("hangs", "grows"), pytest.param(("raises", "exits", "segfaults", "writes"), marks=pytest.mark.slow)], ids="+".join
+    "bad",
+    [("misreads", "hangs", "grows"), pytest.param(("raises", "exits", "segfaults", "writes"), marks=pytest.mark.slow)],
+    ids="+".join,
 )
 def test_a_bad_end_of_an_arm_fails_it_alone_and_leaves_nothing(
     bad: tuple[str, ...], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,13 +135,13 @@ def test_a_bad_end_of_an_arm_fails_it_alone_and_leaves_nothing(
 
     assert {failure.arm for failure in run.failures} == set(bad) and len(run.failures) == len(bad)
     for failure in run.failures:
-        kind, words = ENDS[failure.arm]
-        assert (failure.stage, failure.kind) == ("warming", kind) and words in failure.message
+        stage, kind, words = ENDS[failure.arm]
+        assert (failure.stage, failure.kind) == (stage, kind) and words in failure.message
         assert f"{LAST}{failure.arm}" in failure.log or failure.log.splitlines()[-1].startswith(f"{kind}: ")  # of its traceback
         found = verdicts(run, f"tiny/{failure.arm}/scenes").values()
         assert {verdict.metric for verdict in found} >= {"time_per_caption", "parameters"}
         for verdict in found:
-            said = f"tiny/{failure.arm}/scenes: {kind} while warming: {failure.message}; the last line of its log: "
+            said = f"tiny/{failure.arm}/scenes: {kind} while {stage}: {failure.message}; the last line of its log: "
             assert verdict.outcome is Outcome.FAIL and verdict.sentence.startswith(said)
             assert verdict.sentence.partition(said)[2].count("; ") >= 1, "what to do comes last"
     (block,) = run.blocks

@@ -44,6 +44,7 @@ def test_the_report_tells_the_spread_and_the_slow_downs() -> None:
     assert cells["placebo against fp32"][3] == f"{spread * 100:.2f} %"
     assert spread == pytest.approx(math.sqrt(2) * 0.01, rel=0.25)
     assert float(str(cells["INT8 against fp32"][2]).rstrip("×")) == pytest.approx(1.2, abs=0.02)
+    assert naive.title.endswith("each against the one before (9 arms took turns in each)"), "which is not how one usually times"
     assert [row[1] for row in naive.rows] == [80, 80]
     sequential = float(str(naive.rows[0][3]).split()[0]) / 100
     assert sequential > 2 * spread  # the machine moves the arms alike, which only taking turns removes

@@ -1,6 +1,5 @@
 """A block, by a real worker on a tiny model."""
 
-import gc
 import json
 import os
 from collections import Counter
@@ -11,19 +10,21 @@ from statistics import fmean, median
 from typing import Any
 
 import pytest
-from fake_cuda import FakeCuda
+from fake_cuda import FakeCuda, pretend
+from fake_nvml import FakeNvml
 from fake_powercap import set_counter, write_powercap
-from jobs import IMAGES, NEW_TOKENS, job
+from jobs import IMAGES, NEW_TOKENS, in_this_process, job
 
 from vlmgate.measure import Answer, run_job
-from vlmgate.meters import find_meter
+from vlmgate.meters import find_meter, nvml
 from vlmgate.protocol import Message
 from vlmgate.record.environment import WAITING
+from vlmgate.report.gpu import remarks
 from vlmgate.running.group import block_of
 from vlmgate.spec import Block
+from vlmgate.worker import block as blocks
 from vlmgate.worker import energy
 from vlmgate.worker.block import FIRST_ROUNDS, THROUGHPUT_CALLS
-from vlmgate.worker.block import block as do_block
 from vlmgate.worker.clock import Clock
 from vlmgate.worker.turns import WARMUP_CALLS, loading_order, schedule, warm_up
 
@@ -60,7 +61,7 @@ def test_a_block_has_a_positive_time_for_every_arm_image_and_round(block: tuple[
 
 def test_a_block_takes_the_turns_of_its_schedule_and_announces_them(block: tuple[Answer, list[Message], Any]) -> None:
     stages = [(message["stage"], message["arm"]) for message in block[1] if message["event"] == "stage"]
-    for stage in ("loading", "warming"):
+    for stage in ("loading", "preparing images", "warming"):
         assert [name for word, name in stages if word == stage] == loading_order(SEED, ["fp32", "spy", "placebo"])
     turns = schedule(SEED, ROUNDS, len(IMAGES), ["fp32", "spy", "placebo"])
     assert [name for word, name in stages if word == "timing"] == [name for _, order in turns for name in order]
@@ -156,7 +157,7 @@ class Machine:
 @pytest.fixture
 def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Message, Block]:
     """A block of two threads and batches of two in this process, with a GPU's events, a yardstick and a meter made up."""
-    machine, heard = Machine(tmp_path), []  # type: ignore[var-annotated]
+    machine = Machine(tmp_path)
     monkeypatch.setattr("vlmgate.worker.block.clock_of", lambda captioner: Clock("cuda", FakeCuda()))
     monkeypatch.setattr("vlmgate.worker.block.measure_yardstick", float)
     monkeypatch.setattr("vlmgate.worker.block.set_threads", lambda job: None)  # two would wait for each other beside other tests
@@ -169,12 +170,7 @@ def inside(arm: Callable[..., Message], tricks: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(energy, "find_meter", partial(find_meter, powercap=machine.powercap))
     arms = [arm("fp32"), arm("int8", "fp32"), arm("placebo", "fp32")]
     asked = job(tricks, plugins=[], arms=arms, rounds=ROUNDS, seed=SEED, batch=2, threads=2, energy="cpu")
-    try:
-        do_block(asked, lambda message: (machine.hear(message), heard.append(message)))
-    finally:
-        gc.unfreeze()
-        gc.enable()
-    data = heard[-1]["data"]
+    data = in_this_process(blocks.block, asked, machine.hear)[-1]["data"]
     return data, block_of("tiny/scenes", 0, Answer(result=data), 2)
 
 
@@ -189,3 +185,46 @@ def test_a_block_measures_joules_a_caption_times_by_the_gpu_and_the_yardstick_on
     assert data["device_times"] == {name: [[0.005] * ROUNDS] for name in joules}, "the seconds of the GPU's events"
     assert made.device_times == dict.fromkeys(joules, ((0.0025,) * ROUNDS,)) and made.times != made.device_times
     assert data["yardstick"] == [2.0] * ROUNDS
+
+
+def test_a_block_reads_the_gpu_of_the_arm_that_is_on_one_beside_a_reference_on_the_cpu(
+    arm: Callable[..., Message], tricks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, blocks, "fp16-cuda")
+    monkeypatch.setattr(nvml, "_import", FakeNvml)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    asked = job(tricks, plugins=[], arms=[arm("fp32"), arm("fp16-cuda", "fp32")], images=IMAGES[:1], rounds=2, seed=SEED)
+    data = in_this_process(blocks.block, asked)[-1]["data"]
+    assert data["device_times"] == {"fp16-cuda": [[0.005] * 2]}, "by events, of the arm on the GPU alone"
+    made = block_of("tiny/scenes", 0, Answer(result=data), 1)
+    assert made.gpu["before"] == made.gpu["after"] and made.gpu["after"]["sm_clock"] == 1_980_000_000
+    assert "the GPU was shared with" in remarks([made])[0]
+    on_cpu = in_this_process(blocks.block, asked | {"arms": [arm("fp32")]})[-1]["data"]
+    assert "gpu" not in on_cpu and not on_cpu["device_times"]
+
+
+@pytest.mark.parametrize(("images", "stage"), [(1, "preparing images"), (4, "warming at batch 4")])
+def test_an_arm_is_announced_before_it_takes_images(
+    arm: Callable[..., Message], tricks: Path, monkeypatch: pytest.MonkeyPatch, images: int, stage: str
+) -> None:
+    """So that it is blamed where it cannot: on a GPU the images may be what no longer fits."""
+    plain = blocks.load
+
+    def load(asked: Message, more: Message) -> Any:
+        loaded = plain(asked, more)
+        inputs = loaded.inputs
+
+        def full(batch: list[Any]) -> Any:
+            if asked["name"] == "full" and len(batch) == images:
+                raise OverflowError("too many")
+            return inputs(batch)
+
+        loaded.inputs = full
+        return loaded
+
+    monkeypatch.setattr(blocks, "load", load)
+    arms = [arm("fp32"), arm("full", "fp32"), arm("placebo", "fp32")]
+    asked, heard = job(tricks, plugins=[], arms=arms, images=IMAGES[:1], rounds=1, seed=SEED, batches=[4]), list[Message]()
+    with pytest.raises(OverflowError, match="too many"):
+        in_this_process(blocks.block, asked, heard.append)
+    assert (heard[-1]["arm"], heard[-1]["stage"]) == ("full", stage)

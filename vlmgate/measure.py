@@ -24,8 +24,13 @@ PATIENCE = 300.0  # seconds without any message after which a worker counts as h
 LOG_LINES = 12
 TIDYING = 1.0  # seconds at most for the resource tracker of a worker that was killed
 
-# of the shell: how threads of OpenMP, MKL and OpenBLAS compute, which would move the numbers and stand nowhere
-THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_")
+# of the shell: what steers threads, memory and kernels, which would move the numbers and stand nowhere
+STEERING = (
+    *("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_"),
+    *("LD_PRELOAD", "GLIBC_TUNABLES", "MALLOC_", "TCMALLOC_", "MIMALLOC_", "PYTHONMALLOC", "THP_MEM_ALLOC_ENABLE"),
+    *("TORCH", "PYTORCH_", "ATEN_", "ONEDNN_", "DNNL_", "OV_", "ORT_", "CUBLAS", "NVIDIA_TF32_OVERRIDE"),
+)
+HARMLESS = ("_DIR", "_HOME", "_PATH", "_TELEMETRY")  # endings of those that say where files are, or what is told to others
 
 Listener = Callable[[Message], None]
 
@@ -51,8 +56,8 @@ def worker_environment(
 ) -> dict[str, str]:
     """Environment of a worker: thread counts and waiting policy are set before torch is imported. Modules are looked for in
     ``paths`` first (None: where this vlmgate is). ``declared`` are the variables of suite.yaml, which come before the others of
-    the parent. Of the parent's, those that steer threads (`THREADING`) are left out: what a run measures must not depend on the
-    shell that it was started from.
+    the parent. Of the parent's, those that steer threads, memory or kernels (`STEERING`) are left out: what a run measures must
+    not depend on the shell that it was started from.
 
     Threads that wait for each other spin for a bounded while (`WAITING`), unless ``declared`` has a policy, which libgomp follows
     only where no GOMP_SPINCOUNT is set. OpenBLAS gets one thread: the yardstick brings its own.
@@ -73,8 +78,12 @@ def worker_environment(
     }
     first = [str(Path(__file__).parent.parent)] if paths is None else paths
     path = os.pathsep.join(filter(None, [*first, os.environ.get("PYTHONPATH")]))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(THREADING)}
+    inherited = {name: value for name, value in os.environ.items() if not _steers(name)}
     return {**inherited, **fixed, **(declared or {}), "PYTHONPATH": path}
+
+
+def _steers(name: str) -> bool:
+    return name.startswith(STEERING) and not name.endswith(HARMLESS)
 
 
 def run_job(

@@ -45,15 +45,17 @@ def missing(suite: Suite, variants: list[Variant]) -> dict[str, str]:
     return dict(answer_of(run_job("probe", job)).result)
 
 
-def add_weights(parser: argparse.ArgumentParser) -> None:
-    """The options of a command that runs one model: whose weights, and with how many threads."""
+def add_weights(parser: argparse.ArgumentParser, threads: str = "") -> None:
+    """The options of a command that runs one model: whose weights, and with how many threads (default: 2, or what the words
+    ``threads`` say, for which the option is None)."""
     parser.add_argument(
         "--model-source",
         choices=["hub", "local", "random"],
         help="weights of blip-base and blip-large: random (default), from the hub, or local with --model-path",
     )
     parser.add_argument("--model-path", metavar="DIR", help="weights of the model from a folder in save_pretrained layout")
-    parser.add_argument("--threads", type=count, default=2, metavar="N", help="compute threads (default: %(default)s)")
+    default = None if threads else 2
+    parser.add_argument("--threads", type=count, default=default, metavar="N", help=f"compute threads (default: {threads or 2})")
 
 
 def count(text: str) -> int:

@@ -4,28 +4,34 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from vlmgate.cli.common import PASSED, Command, add_weights, missing, open_suite, root_of
-from vlmgate.datasets import load_dataset
 from vlmgate.measure import answer_of, run_job
 from vlmgate.models.source import with_source
+from vlmgate.report.terminal import declared, timed_how
 from vlmgate.running import cache_folder
-from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.running.group import how_to_run
+from vlmgate.running.preparing import first_images
+from vlmgate.spec import Case, Model, Settings, Variant, VlmgateError
 from vlmgate.spec.names import known
 from vlmgate.suite import Suite
 
-NEW_TOKENS = 16
+PLAIN = Settings(new_tokens=16)  # of MODEL VARIANT
+FIRST = "default"  # the tier that is looked at first
 
 
 def memory(options: argparse.Namespace) -> int:
     """Load and run the variant under memray; writes the flame graph and prints the largest allocations at the peak."""
     suite = open_suite(options)
-    model, variant = _named(suite, options.what)
+    case, tier = _named(suite, options.what, options.tier)
+    if options.threads:
+        case = replace(case, settings=replace(case.settings, threads=options.threads))
+    model, variant = case.model, case.variant
     if why := missing(suite, [variant])[variant.name]:
         raise VlmgateError(f"{variant.name} cannot run here: {why}")
     target = options.output or Path(f"memory-{model.name}-{variant.name}.html")
@@ -33,8 +39,9 @@ def memory(options: argparse.Namespace) -> int:
         raise VlmgateError(f"{target.parent} is no folder; give a file in one that is there (--output FILE)")
     with tempfile.TemporaryDirectory() as scratch:
         trace = Path(scratch) / "heap.bin"
-        answer = _traced(suite, model, variant, options, trace)
+        answer = _traced(suite, case, options, trace)
         _flame_graph(trace, target)
+    print(f"{tier}{timed_how(case.settings)}{declared(case.settings)}\n")
     peaks = answer.arms[variant.name]
     rows = [[name.replace("_", " "), f"{value / 1e6:.1f}"] for name, value in peaks.items()]
     print(tabulate(rows, headers=["peak", "MB"], disable_numparse=True, colalign=("left", "right")))
@@ -47,25 +54,34 @@ def memory(options: argparse.Namespace) -> int:
     return PASSED
 
 
-def _named(suite: Suite, what: list[str]) -> tuple[Model, Variant]:
-    """Model and variant from ``CASE`` (model/variant/dataset) or from ``MODEL VARIANT``."""
-    names = what[0].split("/")[:2] if len(what) == 1 else what
-    if len(names) != 2:
+def _named(suite: Suite, what: list[str], tier: str | None) -> tuple[Case, str]:
+    """The case of ``CASE`` (model/variant/dataset) with the words "tier NAME: " that gives its settings, or one of
+    ``MODEL VARIANT`` on scenes."""
+    names = what[0].split("/", 2) if len(what) == 1 else what
+    if len(names) < 2 or len(what) > 2:
         raise VlmgateError(f"expected a case such as scene-blip/int8-dynamic/scenes, or MODEL VARIANT; got '{' '.join(what)}'")
     model: Model = known(suite.models, names[0], "model")
     variant: Variant = known(suite.variants, names[1], "variant")
-    return model, variant
+    if len(names) == 2:
+        return Case(model, variant, "scenes", PLAIN, ()), ""
+    places = [suite.tier(tier)] if tier else sorted(suite.tiers.values(), key=lambda each: each.name != FIRST)
+    for place in places:
+        for case in place.cases:
+            if case.id == what[0]:
+                return case, f"tier {place.name}: "
+    lacks = f"tier {tier} of {suite.path} does not declare" if tier else f"no tier of {suite.path} declares"
+    raise VlmgateError(f"{lacks} {what[0]}; name one of its cases (`vlmgate list`), or MODEL VARIANT")
 
 
-def _traced(suite: Suite, model: Model, variant: Variant, options: argparse.Namespace, trace: Path) -> Any:
-    """The worker's answer to a memory job that leaves its trace."""
-    root, cache = root_of(options), cache_folder()
-    model = with_source(model, options.model_source, options.model_path)
-    common = {"threads": options.threads, "plugins": list(suite.plugins), "batch": 1, "image_size": None}
+def _traced(suite: Suite, case: Case, options: argparse.Namespace, trace: Path) -> Any:
+    """The worker's answer to a memory job that leaves its trace, told of the case what a run tells it."""
+    root, cache, variant = root_of(options), cache_folder(), case.variant
+    model = with_source(case.model, options.model_source, options.model_path)
+    common = {"plugins": list(suite.plugins), **how_to_run(case.settings)}
     extra = {"model": asdict(model), "variants": [asdict(variant)], "root": str(root), "cache": str(cache)}
     folder = answer_of(run_job("prepare", common | extra)).arms[variant.name]["folder"]
-    image = load_dataset("scenes", root, cache, 1).examples[0].image
-    job = common | {"arms": [{"name": variant.name, "folder": folder}], "images": [image], "new_tokens": NEW_TOKENS}
+    images = [one.image for one in first_images(suite, case.dataset, root, cache, case.settings.batch).examples]
+    job = common | {"arms": [{"name": variant.name, "folder": folder}], "images": images}
     return answer_of(run_job("memory", job | {"trace": str(trace)}))
 
 
@@ -88,6 +104,15 @@ def _short(file: str) -> str:
 def add(command: Command) -> None:
     """The parser of this module's command."""
     one = command("memory", memory, "write a flame graph of the memory of one variant, and list its largest allocations")
-    one.add_argument("what", nargs="+", metavar="CASE", help="a case such as scene-blip/int8-dynamic/scenes, or MODEL VARIANT")
+    one.add_argument(
+        "what",
+        nargs="+",
+        metavar="CASE",
+        help="a case such as scene-blip/int8-dynamic/scenes, with the settings and images that suite.yaml gives it, or MODEL "
+        f"VARIANT, with one of the scenes and {PLAIN.new_tokens} tokens",
+    )
+    one.add_argument(
+        "--tier", metavar="NAME", help=f"whose settings the case has (default: {FIRST}, or else the first tier that declares it)"
+    )
     one.add_argument("--output", type=Path, metavar="FILE", help="HTML file (default: memory-MODEL-VARIANT.html)")
-    add_weights(one)
+    add_weights(one, f"those of the case, {PLAIN.threads} of MODEL VARIANT")

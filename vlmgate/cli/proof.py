@@ -33,10 +33,10 @@ def bank(options: argparse.Namespace) -> int:
 
 
 def noise(options: argparse.Namespace) -> int:
-    """Print spread and shape of the bank's block values beside sequential timing; with --naive, time sequentially now."""
+    """Print spread and shape of the bank's block values beside medians of its processes; with --naive, time sequentially now."""
     if options.naive:
         medians = time_sequentially(subject_of(options), options.naive, _tell)
-        return _show([naive_table(medians, "live, one arm a process")], options)
+        return _show([naive_table(medians, "Sequential timing, one arm a process, each process against the one before")], options)
     return _show(noise_tables(_enough(read_bank(options.bank), 4, options.bank)), options)
 
 
@@ -112,7 +112,7 @@ def add(command: Command) -> None:
     amount.add_argument("--more", type=count, metavar="N", help="so many more, then end")
     one.add_argument("--out", type=Path, default=BANK, metavar="FILE", help="the bank (default: %(default)s)")
     add_subject(one)
-    two = command("noise", noise, "how noisy this method is, beside sequential timing of the same cases")
+    two = command("noise", noise, "how noisy this method is, beside medians of one process after the other")
     two.add_argument("--naive", type=count, metavar="N", help="time sequentially now, in N processes an arm, instead")
     add_subject(two)
     _out(two)

@@ -75,10 +75,15 @@ def failure_sentence(record: CaseRecord, failure: Failure) -> str:
     """What happened to the worker, and where to look; a mistake of the user's already is a whole sentence."""
     if failure.kind == VlmgateError.__name__:
         return f"{record.id}: {failure.message}"
-    last = f"; the last line of its log: {failure.log.splitlines()[-1]}" if failure.log.strip() else ""
+    last = f"; the last line of its log: {words[-1]}" if (words := last_words(failure)) else ""
     advice = {"hang": "raise --patience or look for a deadlock", "SIGKILL": "free some memory or use a smaller batch"}
     todo = advice.get(failure.kind, "run `vlmgate caption` on the same model and variant to see it alone")
     return f"{record.id}: {failure.kind} while {failure.stage}: {failure.message}{last}; {todo}"
+
+
+def last_words(failure: Failure) -> list[str]:
+    """The last lines of the worker's log, to be shown beside the sentence; none of a mistake of the user's."""
+    return failure.log.splitlines() if failure.log.strip() and failure.kind != VlmgateError.__name__ else []
 
 
 def _limit(line: Threshold, metric: Metric, margin: float | None) -> str:
@@ -124,7 +129,7 @@ def _advice(
             Question.LATENCY: "profile the variant",
             Question.QUALITY: "look at the captions in run.json that differ from the reference's",
             Question.SIZE: "list the largest tensors of the artefact",
-            Question.MEMORY: "see where it is allocated with `vlmgate memory`",
+            Question.MEMORY: f"see where it is allocated with `vlmgate memory {evidence.record.id} --tier {evidence.run.tier}`",
             Question.ENERGY: "look at time per caption and clocks first",
         }[metric.question]
         return f"; {fix}, or change the line in suite.yaml and write down the reason"

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from vlmgate.judge.sentences import last_words
 from vlmgate.plugin.state import State
 from vlmgate.report.benchmark import ReplayTimer, replay, show_nothing
-from vlmgate.report.terminal import reason_of_skip
-from vlmgate.spec import Outcome, Question, Verdict
+from vlmgate.report.terminal import plain, reason_of_skip
+from vlmgate.spec import CaseRecord, Outcome, Question, Verdict
 
 UNRESOLVED: "pytest.StashKey[bool]" = pytest.StashKey()
 
@@ -38,11 +39,11 @@ class Gate:
         replay(benchmark, self.timer, times, extra)
 
     def check(self) -> None:
-        """Fail, skip or pass as the verdicts say; a failure names every missed line."""
+        """Fail, skip or pass as the verdicts say; a failure names every missed line, and the last ones of a worker's log."""
         verdicts, worst = self.verdicts, self._worst()
         if worst is Outcome.FAIL:
             missed = dict.fromkeys(v.sentence for v in verdicts if v.outcome is Outcome.FAIL)  # a crash misses every line alike
-            pytest.fail("\n".join(missed), pytrace=False)
+            pytest.fail("\n".join([*missed, *self._log()]), pytrace=False)
         if worst is Outcome.UNRESOLVED:
             words = "\n".join(v.sentence for v in verdicts if v.outcome is Outcome.UNRESOLVED)
             if self.state.config.getoption("vlmgate_strict"):
@@ -56,10 +57,19 @@ class Gate:
             # without the names of case and metric, pytest's summary folds equal reasons into one line
             pytest.skip("; ".join(dict.fromkeys(map(reason_of_skip, verdicts))) or self._why_unasked())
 
+    def _record(self) -> CaseRecord | None:
+        cases = self.state.run.cases if self.state.run else ()
+        return next((record for record in cases if record.id == self.case), None)
+
+    def _log(self) -> list[str]:
+        """The last lines of the worker in which this case broke, set in below a head."""
+        record = self._record()
+        lines = last_words(record.failure) if record and record.failure else []
+        return ["the last lines of its log:", *(f"    {plain(line)}" for line in lines)] if lines else []
+
     def _why_unasked(self) -> str:
         """Why there is no verdict at all: the case or the question was skipped, or suite.yaml holds no line about it."""
-        cases = self.state.run.cases if self.state.run else ()
-        record = next((record for record in cases if record.id == self.case), None)
+        record = self._record()
         reason = record and (record.skip or record.skips.get(self.question.value))
         return reason or f"no threshold in suite.yaml asks about {self.question.value}"
 

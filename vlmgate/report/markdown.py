@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tabulate import tabulate
 
+from vlmgate.judge.sentences import last_words
 from vlmgate.report import beside
 from vlmgate.report.anatomy import columns
 from vlmgate.report.rows import Group, Row, counts, groups
@@ -29,7 +30,7 @@ from vlmgate.report.terminal import (
     verdict_word,
     with_outcome,
 )
-from vlmgate.spec import CaseRecord, Environment, Estimate, Outcome, Run, Verdict
+from vlmgate.spec import CaseRecord, Environment, Estimate, Failure, Outcome, Run, Verdict
 
 SHOWN = 3  # captions a case that differ from the reference's
 HOW_TO_READ = (
@@ -56,6 +57,7 @@ def render(run: Run) -> str:
         ),
         _beside(run),
         _section("Failed", with_outcome(run, Outcome.FAIL)),
+        _folded("The last lines that workers wrote before they failed", _logs(run)),
         _section("Unresolved", with_outcome(run, Outcome.UNRESOLVED)),
         _section("Waived", with_outcome(run, Outcome.WAIVED)),
         _folded(f"Passed ({_gates(counts(run).passed)})", _items(with_outcome(run, Outcome.PASS))),
@@ -130,6 +132,25 @@ def _items(verdicts: Sequence[Verdict]) -> str:
         for each in verdicts
     )
     return "\n".join(dict.fromkeys(items))
+
+
+def _logs(run: Run) -> str:
+    """What stands at the end of the log of each failure, with the cases that it is of."""
+    of: dict[Failure, list[str]] = {}
+    for record in run.cases:
+        if record.failure:
+            of.setdefault(record.failure, []).append(record.id)
+    for failure in run.failures:
+        of.setdefault(failure, [failure.arm or "worker"])
+    found = [(f"{', '.join(names)}: {each.kind} while {each.stage}", last_words(each)) for each, names in of.items()]
+    return "\n\n".join(f"{escape(head)}\n\n{_verbatim(lines)}" for head, lines in found if lines)
+
+
+def _verbatim(lines: Sequence[str]) -> str:
+    """Lines as they are, blanks at their beginning too, in a fence that none of them can close."""
+    longest = max((len(ticks) for line in lines for ticks in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([f"{fence}text", *map(plain, lines), fence])
 
 
 def _folded(summary: str, content: str) -> str:

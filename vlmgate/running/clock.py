@@ -20,7 +20,7 @@ def cpu_seconds() -> float:
 
 def phase_of(do: str, stage: str) -> str:
     """The phase to which a worker's stage counts. What memory loads is measured too, so it is no start-up."""
-    if stage == "starting" or (stage == "loading" and do in ("block", "caption")):
+    if stage == "starting" or (stage in ("loading", "preparing images") and do in ("block", "caption")):
         return START_UP
     if do == "block" and stage.startswith("warming"):
         return WARM_UP

@@ -13,7 +13,7 @@ from vlmgate.suite import Suite
 SEED = 20_260
 LOOK, CONFIRM, RETRY, RECONFIRM = ROLES = ("look", "confirm", "retry", "reconfirm")  # of blocks
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
-MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast as the reference (docs/measuring.md)
+MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast as the reference (docs/variance.md)
 KINDS = {"warming": WARM_UP, "timing": TIMED, "timing the first token": FIRST_TOKEN}  # a worker's stage → the kind of its calls
 
 

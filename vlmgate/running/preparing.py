@@ -48,8 +48,12 @@ def _dataset(state: State, name: str) -> Dataset:
 def declared_dataset(suite: Suite, tier: Tier, name: str, root: Path, cache: Path) -> Dataset:
     """The dataset with as many images as any case of the tier takes: its sha256 must not depend on what is selected."""
     of = [case.settings for case in tier.cases if case.dataset == name]
-    limit = max(max(settings.images, settings.timed_images) for settings in of)
-    beside = suite.path.parent / name  # a user's folder is named relative to suite.yaml
+    return first_images(suite, name, root, cache, max(max(settings.images, settings.timed_images) for settings in of))
+
+
+def first_images(suite: Suite, name: str, root: Path, cache: Path, limit: int) -> Dataset:
+    """So many images of a dataset as suite.yaml names it: a user's folder is relative to the file."""
+    beside = suite.path.parent / name
     return load_dataset(str(beside) if beside.is_dir() else name, root, cache, limit)
 
 

@@ -41,7 +41,10 @@ class Arms:
             self.captioners[arm["name"]] = load(arm, job)
         images = batches(job)
         self.images = len(images)
-        self.inputs = {name: [of.inputs(batch) for batch in images] for name, of in self.captioners.items()}
+        self.inputs: dict[str, list[Any]] = {}
+        for name in self.order:
+            self.say(name, "preparing images")
+            self.inputs[name] = [self.captioners[name].inputs(batch) for batch in images]
         self.clocks = {name: clock_of(of) for name, of in self.captioners.items()}
 
     def say(self, name: str, stage: str) -> None:
@@ -96,7 +99,7 @@ def block(job: Message, emit: Emit) -> None:
     gc.disable()
     started = time.perf_counter()
     data: dict[str, Any] = {"warmup": arms.warm_up()}
-    device = next(iter(arms.captioners.values())).device
+    device = next((of.device for of in arms.captioners.values() if of.device.startswith("cuda")), "")
     before = gpu_state(device)
     data |= _timing(arms)
     data |= _first_tokens(arms)
@@ -144,9 +147,10 @@ def _throughput(arms: Arms) -> dict[str, Any]:
     found: dict[str, dict[str, float]] = {}
     for size in arms.job.get("batches", ()):
         pictures = _filled(arms.job, size)
-        inputs = {name: of.inputs(pictures) for name, of in arms.captioners.items()}
-        for name in inputs:
+        inputs: dict[str, Any] = {}
+        for name, of in arms.captioners.items():
             arms.say(name, f"warming at batch {size}")
+            inputs[name] = of.inputs(pictures)
             arms.until_steady(name, inputs[name])
         calls: dict[str, list[float]] = {name: [] for name in inputs}
         for _, order in schedule(arms.job["seed"] + 2 + size, THROUGHPUT_CALLS, 1, list(inputs)):

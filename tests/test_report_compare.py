@@ -64,6 +64,8 @@ def test_other_images_and_cases_of_one_run_only() -> None:
     alone = replace(now, cases=now.cases[:1], datasets=then.datasets)
     assert [(p.case, p.why) for p in pairs(then, alone, {})] == [(FP32, ""), (INT8, "only in a")]
     assert pairs(alone, then, {})[1].why == "only in a"
+    lines = compare_runs(then, alone, {}).splitlines()
+    assert lines[-1] == f"not compared: only in a: {INT8}" and not any(line.startswith(INT8) for line in lines)
 
 
 def test_a_run_beside_itself_has_not_changed() -> None:

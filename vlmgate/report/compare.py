@@ -32,6 +32,11 @@ class Pair:
     images: int = 0  # captioned in both
     why: str = ""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of it is compared."""
+        return bool(self.why) and self.size is None and self.captions is None
+
 
 def pairs(then: Run, now: Run, baselines: Mapping[str, Baseline]) -> list[Pair]:
     """Every case of either run, in the order of the second. ``baselines`` know the spread between runs, where it was measured."""
@@ -102,8 +107,14 @@ def compare_runs(then: Run, now: Run, baselines: Mapping[str, Baseline]) -> str:
     shared = [pair.case for pair in found if not pair.why.startswith("only in")]
     changed = dict.fromkeys(phrase for case in shared for phrase in changed_between(then, now, case))
     lines.append(f"between them: {', '.join(changed) if changed else 'nothing that was recorded has changed'}")
-    lines += ["", tabulate([_row(pair) for pair in found], headers=HEAD, tablefmt="simple", disable_numparse=True)]
+    apart: dict[str, list[str]] = {}  # why nothing of a case is compared → the cases
+    for pair in found:
+        if pair.empty:
+            apart.setdefault(pair.why, []).append(pair.case)
+    rows = [_row(pair) for pair in found if not pair.empty]
+    lines += ["", tabulate(rows, headers=HEAD, tablefmt="simple", disable_numparse=True)] if rows else []
     spoken = [line for pair in found for line in _captions(pair)]
+    spoken += [f"not compared: {why}: {', '.join(cases)}" for why, cases in apart.items()]
     return "\n".join([*lines, *([""] if spoken else []), *spoken])
 
 

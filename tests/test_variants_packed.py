@@ -134,6 +134,22 @@ def test_quantizing_the_head_alone_leaves_the_embedding_as_it_was(net: Net) -> N
     assert not [name for name in tensors if name.startswith("head.")]  # or the file's copy would stay beside the packed one
 
 
+def test_a_matrix_is_packed_once(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch packs an empty one of the same size first where a module is made at its size, which doubles the time of loading."""
+    pack: Any = torch.ops.quantized.linear_prepack
+    packed_sizes: list[int] = []
+
+    def counting(weight: torch.Tensor, bias: Any) -> Any:
+        packed_sizes.append(weight.numel())
+        return pack(weight, bias)
+
+    quantize(net, ["deep", "head"], per_channel=False, embeddings=False)
+    tensors, layout = tensors_of(net)
+    monkeypatch.setattr(torch.ops.quantized, "linear_prepack", counting)
+    restore(Net(), tensors, layout)
+    assert sorted(size for size in packed_sizes if size > 1) == [48, 48, 96]
+
+
 def test_counts_of_low_precision_and_of_zeros(net: Net) -> None:
     assert low_precision_weights(net) == 0
     assert linear_zeros(net) == (0, 48 + 48 + 96)

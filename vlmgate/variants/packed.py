@@ -239,7 +239,9 @@ def _pack(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     if isinstance(shape, nn.Embedding):
         embedding: nn.Module = PackedEmbedding(shape.num_embeddings, shape.embedding_dim, _weight=weight)
         return embedding
-    rows, columns = parts["int8"].shape
-    linear = PackedLinear(columns, rows, "bias" in parts)
+    linear = PackedLinear(
+        1, 1
+    )  # made at its size, it would pack a matrix of that size first, which takes as long as the right one
+    linear.out_features, linear.in_features = parts["int8"].shape
     linear.set_weight_bias(weight, parts.get("bias"))
     return linear

@@ -136,9 +136,9 @@ def test_a_rare_and_distant_mode_that_promotion_did_not_meet_breaks_the_promise_
 
 def test_the_least_promoted_spread_holds_the_promise_where_promotion_missed_a_mode(monkeypatch):
     lines, shape = suite_lines(), SHAPES["two modes, 20 % of blocks 8 % up"]
-    assert false_verdicts(shape, 4_000, lines).fail.share <= 0.0125
+    assert false_verdicts(shape, 20_000, lines).fail.share <= 0.0125
     monkeypatch.setattr(simulated, "PROMOTED_SD", 0.0)
-    assert false_verdicts(shape, 4_000, lines).fail.interval()[0] > 0.0125
+    assert false_verdicts(shape, 20_000, lines).fail.interval()[0] > 0.0125
 
 
 @pytest.mark.parametrize("promoted", [0, PROMOTED])

@@ -1,4 +1,4 @@
-"""Runs with --against: the speed of a case now over then, from workers of both sides within the same blocks."""
+"""Runs with --against: the speed of a case now over then, from workers of both sides within the same blocks; moved placebos."""
 
 from collections.abc import Mapping
 

@@ -56,7 +56,7 @@ class Session(State):
         try:
             self.measure()
         finally:
-            if self.records or self.absent:
+            if self.records or self.status == "complete":  # without a record: all that was selected is missing
                 keep(self.finish(folder.name), folder)
             else:  # stopped before there was anything, such as by a dataset that is missing
                 folder.rmdir()

@@ -267,8 +267,7 @@ def _threshold(file: File, keys: Keys, entry: Raw, cases: Listed, names: Names) 
         place = (*keys, *[key for key in given if key != wanted][:1])
         what = f"{metric.name} ({metric.better} is better) against {against}"
         raise file.error(place, f"{what} takes the key '{wanted}' and no other line, got {' and '.join(given) or 'none'}")
-    value = entry[wanted]
-    line = _of_share(value)
+    line = _of_share(value := entry[wanted])
     if wanted == "tolerance" and not 0 <= line < 1:
         raise file.error((*keys, wanted), f"expected a share from 0 to below 1, such as 0.03 or 3%, got `{value}`")
     return Threshold(entry["cases"], metric.name, against, line, entry["reason"], _catch(file, keys, entry, metric, line))

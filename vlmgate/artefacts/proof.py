@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vlmgate.artefacts.captioner import Captioner
-from vlmgate.backends import TORCH, backend, promises_int8
+from vlmgate.backends import TORCH, backend, promises_bf16, promises_int8
 from vlmgate.spec import Variant
 from vlmgate.variants import recipe
 
@@ -91,9 +91,10 @@ def _promises_kernels(module: Any, parameters: Mapping[str, Any]) -> bool:
 
 
 def _of_backend(variant: Variant, captioner: Captioner) -> dict[str, float]:
-    """What a backend says of a call, where its graphs are to be INT8 and it can tell."""
+    """What a backend says of a call, where its graphs are to be in INT8 or bfloat16 and it can tell."""
     module = backend(variant.backend)
-    if not hasattr(module, "low_precision_kernels") or not promises_int8(variant):
-        return {}
-    captioner.tokens(fixed_pixels(captioner), least=2, most=2)
-    return {"low_precision_kernels": module.low_precision_kernels(captioner.model)}
+    asked = {"low_precision_kernels": promises_int8(variant), "bf16_kernels": promises_bf16(variant)}
+    told = [name for name, promise in asked.items() if promise and hasattr(module, name)]
+    if told:
+        captioner.tokens(fixed_pixels(captioner), least=2, most=2)
+    return {name: getattr(module, name)(captioner.model) for name in told}

@@ -1,9 +1,12 @@
 """The Python API: three lines from a model to a folder and back, and a whole run without pytest."""
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from project import ROOT, Project
@@ -12,7 +15,8 @@ import vlmgate
 from vlmgate.judge.missing import MISSING
 from vlmgate.record import baseline_path, fingerprint, read_run
 from vlmgate.record.baselines import text_of
-from vlmgate.spec import Baseline, Outcome, Settings, VlmgateError
+from vlmgate.spec import Baseline, Outcome, Settings, Step, Variant, VlmgateError
+from vlmgate.variants import VARIANTS
 
 SMALL = """\
 schema: 1
@@ -91,6 +95,43 @@ def test_mistakes_are_sentences_and_leave_nothing(home: Path, tmp_path: Path) ->
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = vlmgate.lod  # type: ignore[attr-defined]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "place"),
+    [("bnb-nf4", "bitsandbytes", "variants.bnb"), ("onnx-fp32", "onnxruntime", "backends.onnx")],
+)
+def test_a_library_that_is_missing_is_said_in_a_sentence(
+    name: str, library: str, place: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(library)
+    folder = vlmgate.prepare("tiny", name, threads=1).folder
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(f"vlmgate.{place}.find_spec", lambda _: None)
+    with pytest.raises(VlmgateError, match=f"^{folder} cannot be loaded here: needs {library}: pip install 'vlmgate"):
+        vlmgate.load(folder)
+
+
+def with_card(folder: Path, **changes: Any) -> Path:
+    """The artefact in ``folder`` with another card."""
+    card = json.loads((folder / "vlmgate.json").read_text(encoding="utf-8"))
+    (folder / "vlmgate.json").write_text(json.dumps({**card, **changes}), encoding="utf-8")
+    return folder
+
+
+def test_what_this_machine_lacks_is_said_in_a_sentence(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = vlmgate.prepare("tiny", "int8-dynamic", threads=1)
+    elsewhere = with_card(made.save(tmp_path / "elsewhere"), engine="of another processor")
+    with pytest.raises(VlmgateError, match="elsewhere cannot be loaded here: torch has no INT8 engine 'of another processor' on"):
+        vlmgate.load(elsewhere)
+    own = with_card(made.save(tmp_path / "own"), variant=asdict(Variant("x", (Step("mine", {}),))))
+    with pytest.raises(VlmgateError, match=r"^unknown recipe 'mine'; .*; one of your own needs its plugin, named as plugins"):
+        vlmgate.load(own)
+    gpu = with_card(made.save(tmp_path / "gpu"), variant=asdict(VARIANTS["fp16-cuda"]))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.nn.Module.to", lambda *_: 1 / 0)  # as on a machine without one
+    with pytest.raises(VlmgateError, match="gpu cannot be loaded here: gpu needs an NVIDIA GPU with CUDA; torch "):
+        vlmgate.load(gpu)
 
 
 def test_importing_vlmgate_loads_no_library() -> None:

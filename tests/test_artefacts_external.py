@@ -1,9 +1,10 @@
 """Artefacts that are there already, gated by a real run: whole ones, and every way in which one can be broken."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tiny import save_tiny_blip
 import vlmgate
 from vlmgate import spec
 from vlmgate.artefacts import build_artefact, cannot_run, figures, flaw
+from vlmgate.backends import onnx, openvino
 from vlmgate.judge.always import always
 from vlmgate.running.exporting import copy_out, prepare_one
 from vlmgate.spec import Model, Outcome, Question, Variant, VlmgateError
@@ -190,9 +192,96 @@ def test_a_graph_is_gated_as_it_is_and_floats_under_the_name_of_int8_are_found_o
         figures(variant(folder), "blip")
     shutil.copy(tmp_path / "made" / CARD, folder)  # without the digests of an export
     found = figures(variant(folder), "blip")
-    assert found["low_precision_kernels"] == 0.0
+    assert found["low_precision_kernels"] == 0.0 == found["low_precision_share"]
     record = spec.CaseRecord("m/v/d", "m", "v", "d", "", (Question.SIZE,), spec.Settings(), {}, "", exact=found)
-    assert "low_precision_kernels" in [verdict.metric for verdict in always(record)]
+    assert [verdict.metric for verdict in always(record)] == ["low_precision_kernels", "expected_bytes"]
+    assert found["size"] == found["weight_bytes"] + found["container_bytes"] + found["tokenizer_bytes"]
+
+
+def test_an_onnx_export_is_gated_where_nothing_could_export_it(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that serves there is ONNX Runtime alone; without the package onnx the constants cannot be weighed."""
+    whole = VARIANTS["onnx-int8"]
+    if why := cannot_run(whole):
+        pytest.skip(why)
+    build_artefact(tiny_model, whole, tiny_checkpoint, tmp_path / "made")
+    monkeypatch.setattr(onnx, "find_spec", lambda name: True if name == "onnxruntime" else None)
+    assert cannot_run(whole) == "needs onnx: pip install 'vlmgate[onnx]'"
+    assert cannot_run(variant(tmp_path / "made")) == ""
+    found = figures(variant(tmp_path / "made"), "blip")
+    assert found["low_precision_kernels"] > 0.9 and found["size"] > 0 and "weight_bytes" not in found
+    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
+    assert cannot_run(variant(tmp_path / "made")) == "needs onnxruntime: pip install 'vlmgate[onnx]'"
+
+
+def test_int8_packed_for_another_processor_is_skipped_with_the_reason(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An x86 export on ARM, whose torch has QNNPACK alone (torch's own code 2)."""
+    card = json.loads((copied / CARD).read_text(encoding="utf-8"))
+    (copied / CARD).write_text(json.dumps({**card, "engine": "x86"}), encoding="utf-8")
+    monkeypatch.setattr(torch._C, "_supported_qengines", lambda: [2])
+    assert cannot_run(variant(copied)) == "torch has no INT8 engine 'x86' on this machine; it has qnnpack"
+
+
+@pytest.mark.parametrize("name", ["bnb-int8", "torchao-int8-dynamic"])
+def test_what_torch_does_not_pack_needs_no_engine(name: str, tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    if why := cannot_run(VARIANTS[name]):
+        pytest.skip(why)
+    build_artefact(tiny_model, VARIANTS[name], tiny_checkpoint, tmp_path / "made")
+    card = json.loads((tmp_path / "made" / CARD).read_text(encoding="utf-8"))
+    (tmp_path / "made" / CARD).write_text(json.dumps({**card, "engine": "of another processor"}), encoding="utf-8")
+    assert cannot_run(variant(tmp_path / "made")) == ""
+    assert figures(variant(tmp_path / "made"), "blip")["low_precision_kernels"] > 0.9
+
+
+def test_bfloat16_of_an_export_is_asked_of_this_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card says that its graphs compute in it; what only compressing needs is not asked for."""
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(openvino, "find_spec", lambda name: None if name == "nncf" else True)
+    monkeypatch.setattr(openvino, "_without_bf16", lambda device: "no bfloat16 here")
+    for name, why in {"openvino-bf16": "no bfloat16 here", "openvino-int8-bf16": "no bfloat16 here", "openvino-int8": ""}.items():
+        card = {"version": 3, "family": "blip", "variant": asdict(VARIANTS[name])}
+        (tmp_path / CARD).write_text(json.dumps(card), encoding="utf-8")
+        assert cannot_run(variant(tmp_path)) == why
+
+
+FAKE = """\
+import json, torch
+
+
+class my_runtime:
+    def load(file):
+        loaded = my_runtime()
+        loaded.said = json.load(open(file))
+        return loaded
+
+    def run(self, pixels, least, most):
+        return torch.tensor([self.said[:most]] * len(pixels))
+"""
+
+
+def test_an_engine_that_vlmgate_does_not_know_runs_for_its_variant_alone(project: Project, tmp_path: Path) -> None:
+    """The plugin of docs/suite.md, with a file of token ids as the engine; its size is that of the weights beside it."""
+    guide = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8").partition("## An engine of your own")[2]
+    plugin = guide.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "captions.engine").write_text("[5, 6, 7, 8, 9, 10, 11, 12]", encoding="utf-8")
+    for old, new in {"/srv": str(tmp_path), ', device="cuda"': "", '"tensorrt"': '"json"'}.items():
+        assert old in plugin
+        plugin = plugin.replace(old, new)
+    (project.root / "benchmarks" / "engine.py").write_text(FAKE + plugin, encoding="utf-8")
+    head = HEAD.partition("thresholds:")[0].replace("[tiny.py]", "[tiny.py, engine.py]").replace(NAMES, "engine")
+    suite = project.suite("engine.yaml", re.sub(r"(?s)variants:.*?tiers:", "tiers:", head, count=1))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.environment().items():
+            patch.setenv(name, value)
+        questions = ["latency", "size", "quality"]
+        run = vlmgate.run(suite=suite, questions=questions, results=tmp_path, progress=lambda line: None, blocks=1)
+    records = {record.variant: record for record in run.cases}
+    said = {name: set(record.captions.values()) for name, record in records.items()}
+    assert len(said["engine"]) == 1 and len(said["engine"] & said["fp32"]) == 0
+    assert records["engine"].exact["reloads"] == 1.0 and records["engine"].exact["agreement"] == 0.0
+    assert all(block.times["engine"] for block in run.blocks)
+    assert records["engine"].exact["weight_bytes"] == records["fp32"].exact["weight_bytes"]
 
 
 @pytest.fixture(scope="module")

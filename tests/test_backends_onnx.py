@@ -10,7 +10,7 @@ from exported import same_as_transformers, same_on_the_evaluation_images, search
 from vlmgate.artefacts import CARD, build_artefact, cannot_run, load_artefact
 from vlmgate.backends import onnx as onnx_backend
 from vlmgate.backends.onnx_int8 import quantize
-from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
 
 FP32 = Variant("fp32-onnx", backend="onnx")
@@ -88,3 +88,21 @@ def test_int8_graphs_that_hold_floats_are_found_out(
     monkeypatch.setattr(onnx_backend, "quantize", lambda proto: proto)
     exact = build_artefact(tiny_model, INT8, tiny_checkpoint, tmp_path / "a")
     assert exact["low_precision_kernels"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"weights": "INT8"}, "onnx: weights are 'INT8'; known is int8, or leave it out for float32"),
+        ({"wieghts": "int8"}, "onnx: unknown parameter 'wieghts'; did you mean weights?"),
+    ],
+)
+def test_unknown_parameters_are_refused(
+    parameters: dict[str, str], words: str, tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path
+) -> None:
+    """A graph in float32 under the name of INT8 would come of them."""
+    variant = Variant("x", (Step("graph", parameters),), backend="onnx")
+    with pytest.raises(VlmgateError, match=words):
+        build_artefact(tiny_model, variant, tiny_checkpoint, tmp_path / "a")
+    with pytest.raises(VlmgateError, match=words):
+        onnx_backend.precisions(variant)

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,9 +19,12 @@ from exported import (
 )
 
 from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
-from vlmgate.backends.openvino import FILES, WEIGHTED, compress, executed, load
+from vlmgate.backends import openvino as openvino_backend
+from vlmgate.backends import openvino_runner
+from vlmgate.backends.openvino import FILES, WEIGHTED, bf16_kernels, compress, executed, load, missing
+from vlmgate.backends.openvino_runner import core
 from vlmgate.models import family
-from vlmgate.spec import Model, Variant, VlmgateError
+from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
 
 FP32 = Variant("fp32-openvino", backend="openvino")
@@ -112,8 +117,47 @@ def test_int8_that_silently_runs_in_floats_is_found_out(
 def test_bfloat16_really_runs(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
     if why := cannot_run(BF16):
         pytest.skip(why)
-    build_artefact(tiny_model, BF16, tiny_checkpoint, tmp_path / "a")
+    exact = build_artefact(tiny_model, BF16, tiny_checkpoint, tmp_path / "a")
     assert any("BF16" in kernel.upper() for _, kind, kernel in kernels(tmp_path / "a") if kind in WEIGHTED)
+    assert exact["bf16_kernels"] > 0.5
+
+
+def test_bfloat16_that_silently_runs_in_float32_is_found_out(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variant promises bfloat16, and OpenVINO is asked for float32: nodes of both graphs are counted, and none ran so."""
+    properties, compile_model = pytest.importorskip("openvino").properties, type(core()).compile_model
+
+    def plainly(self: Any, model: Any, device: str, settings: dict[Any, Any]) -> Any:
+        return compile_model(self, model, device, {**settings, properties.hint.inference_precision(): "f32"})
+
+    monkeypatch.setattr(type(core()), "compile_model", plainly)
+    exact = build_artefact(tiny_model, BF16, tiny_checkpoint, tmp_path / "a")
+    assert exact["bf16_kernels"] == 0.0
+
+
+def test_only_nodes_that_compute_in_floats_count_and_only_of_graphs_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = [("encoder", "FullyConnected", "brgemm_avx512_bf16"), ("encoder", "Softmax", "jit_avx512_f32")]
+    ran += [("encoder", "FullyConnected", "brgemm_avx512_i8"), ("step", "FullyConnected", "brgemm_avx512_f32")]
+    ran += [("encoder", "Const", "unknown_f32"), ("encoder", "Input", "unknown_f32"), ("encoder", "Output", "unknown_f32")]
+    monkeypatch.setattr(openvino_backend, "executed", lambda runner: ran)
+    runner: Any = SimpleNamespace(floats={"encoder": "bf16", "step": "f32"})
+    assert bf16_kernels(runner) == 0.5
+    runner.floats["step"] = "bf16"
+    assert bf16_kernels(runner) == 1 / 3
+
+
+def test_bfloat16_is_asked_of_the_device_that_a_graph_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor with AMX the step may be kept to instructions that have none."""
+    able = {"CPU": ["FP32", "BF16"], "CPU_AVX512_CORE": ["FP32"]}
+    monkeypatch.setattr(openvino_backend, "core", lambda: SimpleNamespace(get_property=lambda device, _: able[device]))
+    monkeypatch.setattr(openvino_runner, "kept_to", lambda isa: f"CPU_{isa}")
+    kept = {"step_isa": "AVX512_CORE", "precision": "bf16"}
+    why = "OpenVINO sees none in CPU_AVX512_CORE, to which step_isa keeps the step"
+    assert missing(Variant("x", (Step("graph", kept),))).endswith(why)
+    assert missing(Variant("x", (Step("graph", {**kept, "step_precision": "f32"}),))) == ""
+    able["CPU"] = ["FP32"]
+    assert missing(BF16) == missing(MIXED, build=False) == "needs a CPU with bfloat16 (avx512_bf16 or AMX); OpenVINO sees none"
 
 
 def test_unknown_parameters_are_refused() -> None:

@@ -16,7 +16,7 @@ def test_export_writes_an_artefact_with_a_card(vlmgate: Run, first: Done, tmp_pa
     card = (target / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# tiny, int8-dynamic\n") and "1. `int8_dynamic`: " in card
     record = next(record for record in first.run.cases if record.variant == "int8-dynamic")
-    assert f"| engine of INT8 | {record.recipe['engine']} |" in card
+    assert f"| engine of INT8 | {record.engine} |" in card
     assert f"| all files [MB] | {record.exact['size'] / 1e6:.2f} |" in card and record.checkpoint in card
     assert f"## Measured in run {first.folder.name}" in card and "| speed-up against fp32 | " in card
     assert f"| cider | {record.scores['cider']:.4f}" in card and record.signature.replace("|", " ") in card

@@ -35,14 +35,14 @@ def test_without_a_closed_form_nothing_is_said() -> None:
 
 
 def test_the_other_promises() -> None:
-    broken = {"reloads": 0.0, "low_precision_kernels": 0.0, "compiled_graphs": 0.0}
+    broken = {"reloads": 0.0, "low_precision_kernels": 0.0, "bf16_kernels": 0.0, "compiled_graphs": 0.0}
     assert [v.metric for v in always(record(broken))] == list(broken)
     dead = record({}, (Question.SIZE, Question.LATENCY), failure=Failure("v", "timing", "SIGKILL", "killed"))
     assert [(v.metric, v.question) for v in always(dead)] == [("worker", Question.SIZE), ("worker", Question.LATENCY)]
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
-@pytest.mark.parametrize("name", ["reloads", "low_precision_kernels", "expected_bytes", "weight_bytes"])
+@pytest.mark.parametrize("name", ["reloads", "low_precision_kernels", "bf16_kernels", "expected_bytes", "weight_bytes"])
 def test_a_promise_whose_number_is_none_is_not_kept(name: str, value: float) -> None:
     exact = {"reloads": 1.0, "low_precision_kernels": 1.0, "expected_bytes": 1e6, "weight_bytes": 1e6}
     assert always(record(exact)) == []

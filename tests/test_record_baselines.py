@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from record_samples import ENVIRONMENT, KEY, child, make_run, record, verdict
 
+from vlmgate.judge.since import changed_since
 from vlmgate.record import files
 from vlmgate.record.baselines import add_occasion, baseline_path, load_baselines, nearest, promote
 from vlmgate.record.files import locked, write_run
@@ -62,6 +63,20 @@ def test_the_history_keeps_levels_of_all_and_the_making_of_the_newest(tmp_path: 
     assert "made_with" not in first
     assert second["made_with"]["versions"] == {"python": "3.11.0", "torch": "2.0"}
     assert second["made_with"]["recipe"] == make_run().cases[1].recipe
+
+
+def test_an_engine_in_the_recipe_of_an_old_baseline_is_no_change_of_it(tmp_path: Path) -> None:
+    run = make_run(record("fp32"), record("int8", engine="x86"))
+    path = put(run, tmp_path)[-1]
+    history = json.loads(path.read_text())["history"]
+    made = history[-1]["made_with"]
+    made["recipe"]["engine"] = made.pop("engine")
+    edit(path, history=history)
+    found = load_baselines(tmp_path, ENVIRONMENT)["blip/int8/scenes"]
+    assert found.history[-1]["made_with"]["recipe"] == run.cases[1].recipe
+    assert changed_since(found, run) == []
+    other = make_run(record("fp32"), record("int8", engine="onednn"))
+    assert changed_since(found, other) == ["engine x86 → onednn"]
 
 
 def test_a_promotion_with_other_settings_or_images_says_so(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from vlmgate.record.files import (
     write_run,
     write_together,
 )
-from vlmgate.spec import VlmgateError
+from vlmgate.spec import Other, VlmgateError
 
 
 def test_run_comes_back_equal(tmp_path: Path) -> None:
@@ -30,6 +30,16 @@ def test_run_comes_back_equal(tmp_path: Path) -> None:
     assert read_run(path) == run == read_run(path.parent)
     assert json.loads(path.read_text())["schema"] == 1
     assert [p.name for p in path.parent.iterdir()] == ["run.json"]
+
+
+def test_an_engine_that_stands_in_the_recipe_of_an_old_run_is_read_beside_it(tmp_path: Path) -> None:
+    case = record(engine="x86")
+    path = write_run(make_run(case, other=Other("HEAD~1", {}, (case,))), tmp_path)
+    now, data = read_run(path), json.loads(path.read_text())
+    for each in (data["cases"][0], data["other"]["cases"][0]):
+        each["recipe"]["engine"] = each.pop("engine")
+    path.write_text(json.dumps(data))
+    assert read_run(path) == now and now.cases[0].engine == "x86"
 
 
 def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:

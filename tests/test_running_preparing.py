@@ -69,10 +69,10 @@ def test_what_cannot_run_here_is_skipped_with_the_reason(whole: tuple[Run, list[
 
 
 def test_the_engine_that_packed_int8_is_recorded(first: Done) -> None:
-    recipes = {record.variant: record.recipe for record in first.run.cases}
-    (step,) = recipes["int8-dynamic"]["steps"]
-    assert step["parameters"]["engine"] == "" and recipes["int8-dynamic"]["engine"] == torch.backends.quantized.engine
-    assert "engine" not in recipes["fp32"] and "engine" not in recipes["pruned"]
+    records = {record.variant: record for record in first.run.cases}
+    (step,) = records["int8-dynamic"].recipe["steps"]
+    assert step["parameters"]["engine"] == "" and records["int8-dynamic"].engine == torch.backends.quantized.engine
+    assert records["fp32"].engine == "" == records["pruned"].engine
 
 
 def test_nothing_half_made_stays_in_the_cache(whole: tuple[Run, list[str]], place: Place) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from vlmgate.artefacts import build_artefact, cannot_run, load_reference, transform
+from vlmgate.artefacts.expected import carry_out, skeleton, weigh
 from vlmgate.artefacts.load import read_card
 from vlmgate.models import BLIP_PARTS
 from vlmgate.spec import Model, Step, Variant, VlmgateError
@@ -105,7 +106,7 @@ def test_a_machine_without_an_engine_is_named(monkeypatch: pytest.MonkeyPatch) -
     for variant in VARIANTS.values():
         steps = [step.recipe for step in variant.steps]
         if variant.device == "cpu":
-            assert cannot_run(variant).startswith("no INT8 engine") == ("int8_dynamic" in steps), variant.name
+            assert ("no INT8 engine" in cannot_run(variant)) == ("int8_dynamic" in steps), variant.name
 
 
 WORDS = "text_decoder.bert.embeddings.word_embeddings"
@@ -131,10 +132,25 @@ def test_a_tied_head_and_its_embedding_share_one_matrix(tiny_checkpoint: Path, t
     assert tensors[held[0]].dtype == torch.int8
 
 
-@pytest.mark.parametrize("parts", [("vision",), ("projector", "vision")])
-def test_tied_without_a_shared_matrix_is_an_error(tiny_checkpoint: Path, tiny_model: Model, parts: tuple[str, ...]) -> None:
-    with pytest.raises(VlmgateError, match=r"^int8_dynamic: tied, but no Linear layer in the chosen parts shares its matrix"):
-        quantized(tiny_checkpoint, tiny_model, tied=True, parts=parts)
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_tied_of_an_untied_head_quantizes_each_matrix_by_itself(
+    tiny_checkpoint: Path, tiny_model: Model, embeddings: bool
+) -> None:
+    step = Step("int8_dynamic", {**VARIANTS["int8-dynamic-tied"].steps[0].parameters, "embeddings": embeddings})
+    loaded = load_reference(tiny_checkpoint, tiny_model)
+    loaded.get_submodule(HEAD).weight = nn.Parameter(loaded.get_submodule(HEAD).weight + 0.01)
+    alike = skeleton(loaded.config)
+    alike.get_submodule(HEAD).weight = nn.Parameter(torch.empty_like(alike.get_submodule(HEAD).weight))
+    carry_out(alike, step, tiny_model.parts)
+    transform(loaded, tiny_model, Variant("x", (step,)))
+    assert isinstance(loaded.get_submodule(HEAD), PackedLinear)
+    assert isinstance(loaded.get_submodule(WORDS), PackedEmbedding if embeddings else nn.Embedding)
+    assert weigh(alike) == sum(value.numel() * value.element_size() for value in tensors_of(loaded)[0].values())
+
+
+def test_tied_without_the_head_quantizes_the_chosen_part(tiny_checkpoint: Path, tiny_model: Model) -> None:
+    packed = quantized(tiny_checkpoint, tiny_model, tied=True, parts=("vision",))
+    assert names(packed, *PACKED) and all(name.startswith("vision_model.") for name in names(packed, *PACKED))
 
 
 @pytest.mark.parametrize("engine", [name for name in torch.backends.quantized.supported_engines if name != "none"])

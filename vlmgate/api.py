@@ -25,7 +25,7 @@ from vlmgate.spec import Question, Run, VlmgateError
 from vlmgate.spec.names import LIST, known, suggested
 from vlmgate.suite import Suite, load_suite
 from vlmgate.variants import VARIANTS
-from vlmgate.variants.artefact import CARD
+from vlmgate.variants.artefact import CARD, named
 from vlmgate.variants.torchao_log import without_torchaos_notices
 
 DEFAULT_SUITE = Path("benchmarks") / "suite.yaml"
@@ -79,13 +79,25 @@ def prepare(
 
 
 def load(folder: str | Path, *, plugins: Sequence[str] = (), threads: int = 2) -> Artefact:
-    """What `vlmgate export` or `Artefact.save` wrote; ``plugins`` are the files or modules that its recipe needs, if any."""
+    """What `vlmgate export` or `Artefact.save` wrote; ``plugins`` are the files or modules that its recipe needs, if any.
+
+    Raises:
+        VlmgateError: it is no artefact or a damaged one, or this machine lacks what it needs.
+    """
     with without_torchaos_notices():
-        from vlmgate.artefacts import load_artefact
+        from vlmgate.artefacts import cannot_run, load_artefact
         from vlmgate.worker.common import register
 
         register({"plugins": list(plugins)})
-        return Artefact(Path(folder), load_artefact(Path(folder)), threads)
+        folder = Path(folder)
+        try:
+            return Artefact(folder, load_artefact(folder), threads)
+        except VlmgateError:
+            raise
+        except Exception as error:  # whatever a missing library or device makes of it; what only runs slowly here is loaded
+            if why := cannot_run(named(folder.name, folder, str(folder))):
+                raise VlmgateError(f"{folder} cannot be loaded here: {why}") from error
+            raise
 
 
 def run(

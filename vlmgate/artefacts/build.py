@@ -27,7 +27,7 @@ from vlmgate.models import family
 from vlmgate.models.source import fingerprint
 from vlmgate.spec import Model, Variant, VlmgateError
 from vlmgate.variants import ALL_PARTS, recipe
-from vlmgate.variants.artefact import CARD, size_of
+from vlmgate.variants.artefact import CARD, folder_of, size_of, steps_of
 from vlmgate.variants.cast import DTYPES
 from vlmgate.variants.packed import all_weights, linear_zeros, low_precision_weights, tensors_of
 
@@ -37,11 +37,12 @@ WEIGHED = (".safetensors", ".onnx", ".xml", ".bin")
 
 def cannot_run(variant: Variant) -> str:
     """Everything that this machine lacks to run the variant, or an empty string."""
-    reasons = []
+    reasons, there = [], folder_of(variant)
     if variant.device.startswith("cuda") and not torch.cuda.is_available():
         reasons.append(f"{variant.name} needs an NVIDIA GPU with CUDA; torch {torch.__version__} sees none")
     if variant.backend != TORCH:
-        reasons.append(str(backend(variant.backend).missing(variant)))
+        made = replace(variant, steps=steps_of(there)) if there else variant
+        reasons.append(str(backend(variant.backend).missing(made, build=not there)))
     reasons += [str(recipe(step.recipe).missing({**step.parameters, "device": variant.device})) for step in variant.steps]
     return "; ".join(dict.fromkeys(filter(None, reasons)))
 
@@ -101,7 +102,7 @@ def build_artefact(model: Model, variant: Variant, checkpoint: Path, folder: Pat
         else:
             found, ready = _save_graphs(loaded, model, variant, checkpoint, partial)
         exact = {"parameters": float(parameters), "size": _size(partial)} | found
-        exact |= _apart(partial, exact)
+        exact |= apart(partial, exact)
         exact |= _proven(ready, partial, variant) | expected
         _write_card(partial, model, variant, checkpoint, exact)
         if folder.exists() and not (folder / CARD).exists():
@@ -190,7 +191,7 @@ def _size(folder: Path) -> float:
     return size_of(folder)
 
 
-def _apart(folder: Path, exact: Mapping[str, float]) -> dict[str, float]:
+def apart(folder: Path, exact: Mapping[str, float]) -> dict[str, float]:
     """What of the size is no tensor: graph and headers in the files that hold the tensors, and all other files."""
     held = sum(file.stat().st_size for file in folder.rglob("*") if file.suffix in WEIGHED)
     return {"container_bytes": held - exact["weight_bytes"], "tokenizer_bytes": exact["size"] - held}

@@ -7,16 +7,19 @@ from typing import Any
 
 from torch import nn
 
+from vlmgate.artefacts.build import apart
 from vlmgate.artefacts.load import load_artefact, read_card, variant_of
 from vlmgate.artefacts.proof import promised
-from vlmgate.backends import TORCH
+from vlmgate.backends import TORCH, backend
 from vlmgate.models.source import check_checkpoint, weight_files
 from vlmgate.spec import Variant, VlmgateError
 from vlmgate.variants.artefact import CARD, digests, folder_of, size_of
 from vlmgate.variants.packed import linear_zeros
 
 LOW = ("int8", "uint8", "float8_e4m3fn", "float8_e5m2")  # types of single tensors
-OF_CALLS = ("reloads", "low_precision_kernels", "compile_seconds", "compiled_graphs")  # of the machine that exported it
+# of the machine that exported it
+OF_CALLS = ("reloads", "low_precision_kernels", "bf16_kernels", "compile_seconds", "compiled_graphs")
+OF_FILES = ("size", "weight_bytes", "container_bytes", "tokenizer_bytes")  # weighed again
 
 
 def flaw(variant: Variant) -> str:
@@ -60,9 +63,11 @@ def figures(variant: Variant, kind: str) -> dict[str, float]:
     if not card:
         return _counted(captioner.model, folder, variant.name)
     own = variant_of(card["variant"])
-    kept = {name: value for name, value in card["exact"].items() if name not in OF_CALLS}
-    weighed = {"weight_bytes": tensor_bytes(folder, variant.name)} if own.backend == TORCH else {}
-    return {**kept, "size": size_of(folder), **weighed, **promised(own, captioner)}
+    found = {name: value for name, value in card["exact"].items() if name not in (*OF_CALLS, *OF_FILES)}
+    found["size"] = size_of(folder)
+    torchs = own.backend == TORCH
+    found |= {"weight_bytes": tensor_bytes(folder, variant.name)} if torchs else backend(own.backend).weighed(folder)
+    return found | (apart(folder, found) if "weight_bytes" in found else {}) | promised(own, captioner)
 
 
 def tensor_bytes(folder: Path, name: str) -> float:

@@ -21,7 +21,7 @@ from vlmgate.models import family
 from vlmgate.models.decoding import check_decoding
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import recipe
-from vlmgate.variants.artefact import CARD, MADE_BY
+from vlmgate.variants.artefact import CARD, MADE_BY, engine_of
 from vlmgate.variants.cast import DTYPES
 from vlmgate.variants.packed import restore
 from vlmgate.variants.shapes import differences, reshape
@@ -59,7 +59,7 @@ def load_artefact(folder: Path, image_size: int | None = None, decoding: Mapping
         model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
     tensors = read_tensors(folder / "model.safetensors")
     reshape(model, card.get("shapes", {}), tensors)
-    if restore(model, tensors, card["layout"], card.get("engine", "")):
+    if restore(model, tensors, card["layout"], engine_of(card)):
         model.tie_weights()
     model = model.to(variant.device).eval()
     kind, dtype = family(card["family"]), DTYPES[variant.dtype]

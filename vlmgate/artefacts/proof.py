@@ -8,11 +8,13 @@ import torch
 from PIL import Image
 
 from vlmgate.artefacts.captioner import Captioner
-from vlmgate.backends import TORCH, backend, promises_int8
+from vlmgate.backends import TORCH, backend, promises_bf16, promises_int8
 from vlmgate.spec import Variant
 from vlmgate.variants import recipe
 
-FULL = "aten::linear"  # a product in the type of its operands
+FULL = "aten::linear"  # a product in the type of its operands; it calls one of the next, which compiled code calls by itself
+INSIDE = ("aten::addmm", "aten::mm", "mkldnn::_linear_pointwise", "mkl::_mkl_linear")
+COMPILED = "Torch-Compiled Region"  # begins the name of an event
 LOW = (  # operators that multiply 8 bits or fewer
     "quantized::linear",
     "onednn::qlinear",
@@ -33,15 +35,25 @@ def fixed_pixels(captioner: Captioner) -> dict[str, torch.Tensor]:
 
 
 def low_precision_kernels(captioner: Captioner) -> float:
-    """Share of the products with weight matrices that ran in 8 bits or fewer during one call, by their number (profiled)."""
+    """Share of the products with weight matrices that ran in 8 bits or fewer during one call, by their number (profiled).
+
+    It is the second call: in the first one a compiler runs operators to trace them.
+    """
     inputs = fixed_pixels(captioner)
+    captioner.tokens(inputs, least=2, most=2)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
         captioner.tokens(inputs, least=2, most=2)
     counts = {event.key: event.count for event in seen.key_averages()}
-    kernels = LOW_ON_CUDA if captioner.device.startswith("cuda") else LOW
+    return low_share(counts, LOW_ON_CUDA if captioner.device.startswith("cuda") else LOW)
+
+
+def low_share(counts: Mapping[str, int], kernels: tuple[str, ...] = LOW) -> float:
+    """The share from how often each operator ran. Without compiled code only FULL counts: what else calls those INSIDE it is no
+    product of its own, such as the outliers of LLM.int8."""
     low = sum(n for key, n in counts.items() if key.startswith(kernels) and not any(word in key for word in NOT_A_PRODUCT))
-    every = low + counts.get(FULL, 0)
-    return low / every if every else 0.0
+    compiled = any(key.startswith(COMPILED) for key in counts)
+    full = max(counts.get(FULL, 0), sum(counts.get(key, 0) for key in INSIDE) if compiled else 0)
+    return low / (low + full) if low + full else 0.0
 
 
 def compiling(captioner: Captioner) -> dict[str, float]:
@@ -66,11 +78,9 @@ def promised(variant: Variant, captioner: Captioner) -> dict[str, Any]:
     if variant.backend != TORCH:
         return _of_backend(variant, captioner)
     modules = [recipe(step.recipe) for step in variant.steps]
-    found = {}
+    found = compiling(captioner) if any(getattr(module, "COMPILES", False) for module in modules) else {}
     if any(_promises_kernels(module, step.parameters) for module, step in zip(modules, variant.steps, strict=True)):
         found["low_precision_kernels"] = low_precision_kernels(captioner)
-    if any(getattr(module, "COMPILES", False) for module in modules):
-        found |= compiling(captioner)
     return found
 
 
@@ -81,9 +91,10 @@ def _promises_kernels(module: Any, parameters: Mapping[str, Any]) -> bool:
 
 
 def _of_backend(variant: Variant, captioner: Captioner) -> dict[str, float]:
-    """What a backend says of a call, where its graphs are to be INT8 and it can tell."""
+    """What a backend says of a call, where its graphs are to be in INT8 or bfloat16 and it can tell."""
     module = backend(variant.backend)
-    if not hasattr(module, "low_precision_kernels") or not promises_int8(variant):
-        return {}
-    captioner.tokens(fixed_pixels(captioner), least=2, most=2)
-    return {"low_precision_kernels": module.low_precision_kernels(captioner.model)}
+    asked = {"low_precision_kernels": promises_int8(variant), "bf16_kernels": promises_bf16(variant)}
+    told = [name for name, promise in asked.items() if promise and hasattr(module, name)]
+    if told:
+        captioner.tokens(fixed_pixels(captioner), least=2, most=2)
+    return {name: getattr(module, name)(captioner.model) for name in told}

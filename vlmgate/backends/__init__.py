@@ -15,10 +15,13 @@ BACKENDS: dict[str, str] = {
 def backend(name: str) -> Any:
     """The module of a backend.
 
-    It has ``VERSION`` (raised when its artefacts change), ``missing(variant) -> str``, ``versions() -> dict[str, str]``,
-    ``build(graphs, variant, folder, pixels) -> (exact metrics, runner)`` and ``load(folder, card) -> runner``, where a runner
-    is what `vlmgate.backends.greedy` decodes with and ``pixels(n)`` gives n training images to calibrate on. Optional is
-    ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in INT8, and
+    It has ``VERSION`` (raised when its artefacts change), ``missing(variant, build=True) -> str`` (without ``build``: to run an
+    artefact that is there), ``versions() -> dict[str, str]``,
+    ``build(graphs, variant, folder, pixels) -> (exact metrics, runner)`` and ``load(folder, card, variant) -> runner``, where a
+    runner is what `vlmgate.backends.greedy` decodes with and ``pixels(n)`` gives n training images to calibrate on, and
+    ``weighed(folder)``: what the constants in the files weigh (`vlmgate.backends.weights`), or nothing where they cannot be read
+    here. Optional are ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in
+    INT8; ``bf16_kernels(runner)``, the share of the float nodes that it ran in bfloat16, of the graphs that are to be;
     ``precisions(variant)``: graph (encoder, step) → kind of product (``matrix``, ``conv`` or ``activations``) → type in which it
     is multiplied (fp32, bf16, int8) and bytes a weight as they are read, by which the variant's roofline is worked out; and
     ``stored(variant)``: graph → kinds of weights (``matrix``, ``conv``, ``embedding``) that are stored in INT8, all others being
@@ -35,3 +38,8 @@ def graph_parameters(variant: Variant) -> dict[str, Any]:
 def promises_int8(variant: Variant) -> bool:
     """Whether the variant's ``graph`` step asks for products in INT8."""
     return any("int8" in str(value) for value in graph_parameters(variant).values())
+
+
+def promises_bf16(variant: Variant) -> bool:
+    """Whether the variant's ``graph`` step asks for a graph in bfloat16."""
+    return "bf16" in graph_parameters(variant).values()

@@ -6,8 +6,9 @@ Sources: https://docs.pytorch.org/docs/stable/onnx.html and https://onnxruntime.
 import contextlib
 import io
 import logging
+import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,16 +24,17 @@ from vlmgate.backends.onnx_int8 import quantize
 from vlmgate.backends.onnx_profile import low_share, watch
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
-from vlmgate.spec import Variant
+from vlmgate.spec import Variant, VlmgateError
+from vlmgate.spec.names import unknown
 
 VERSION = 3
 FILES = ("encoder.onnx", "step.onnx")
 NEEDS = ("onnxruntime", "onnx", "onnxscript")  # the last two to export
 
 
-def missing(variant: Variant) -> str:
-    """Why this cannot run here, or an empty string."""
-    lacks = next((name for name in NEEDS if find_spec(name) is None), "")
+def missing(variant: Variant, build: bool = True) -> str:
+    """Why this cannot run here, or an empty string; without ``build`` nothing is exported."""
+    lacks = next((name for name in NEEDS[: None if build else 1] if find_spec(name) is None), "")
     return f"needs {lacks}: pip install 'vlmgate[onnx]'" if lacks else ""
 
 
@@ -44,24 +46,45 @@ def versions() -> dict[str, str]:
 def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     """Matrices in INT8 where that is asked for (4 bytes of scale a column are next to nothing), all else in float32."""
     float32 = ("fp32", 4.0)
-    matrix = ("int8", 1.0) if graph_parameters(variant).get("weights") == "int8" else float32
+    matrix = ("int8", 1.0) if in_int8(variant) else float32
     return {graph: {"matrix": matrix, "conv": float32, "activations": float32} for graph in ("encoder", "step")}
 
 
 def stored(variant: Variant) -> dict[str, set[str]]:
     """Which weights stand in the file in INT8, with a scale a column."""
-    return {graph: {"matrix"} if graph_parameters(variant).get("weights") == "int8" else set() for graph in ("encoder", "step")}
+    return {graph: {"matrix"} if in_int8(variant) else set() for graph in ("encoder", "step")}
+
+
+def in_int8(variant: Variant) -> bool:
+    """Whether matrices are to be in INT8.
+
+    Raises:
+        VlmgateError: an unknown parameter or value, which would leave the graphs in float32.
+    """
+    parameters = graph_parameters(variant)
+    if odd := sorted(parameters.keys() - {"weights"}):
+        raise VlmgateError(f"onnx: {unknown('parameter', odd[0], ['weights'])}")
+    if parameters.get("weights", "int8") != "int8":
+        raise VlmgateError(f"onnx: weights are {parameters['weights']!r}; known is int8, or leave it out for float32")
+    return "weights" in parameters
 
 
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], "Runner"]:
     """Export both graphs, write them to ``folder`` and return exact metrics and a runner of what is in memory."""
-    protos = export(graphs)
-    if graph_parameters(variant).get("weights") == "int8":
-        protos = [quantize(proto) for proto in protos]
-    models = [proto.SerializeToString() for proto in protos]
+    int8, protos = in_int8(variant), export(graphs)
+    models = [(quantize(proto) if int8 else proto).SerializeToString() for proto in protos]
     for name, model in zip(FILES, models, strict=True):
         (folder / name).write_bytes(model)
-    return weigh(constants(protos)), Runner(models, graphs.card(), graph_parameters(variant))
+    return weighed(folder), Runner(models, graphs.card(), graph_parameters(variant))
+
+
+def weighed(folder: Path) -> dict[str, float]:
+    """What the constants in the files of `build` weigh; nothing where the package that reads them is not installed."""
+    if find_spec("onnx") is None:
+        return {}
+    import onnx
+
+    return weigh(constants(onnx.load(folder / name, load_external_data=False) for name in FILES))
 
 
 def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> "Runner":
@@ -99,14 +122,13 @@ def _exported(module: Any, inputs: Any, names: list[str], given: list[str], shap
     return program.model_proto
 
 
-def constants(models: list[Any]) -> Iterator[tuple[int, int]]:
+def constants(models: Iterable[Any]) -> Iterator[tuple[int, int]]:
     """(bits a value, number of values) of the initialisers of the graphs."""
-    from onnx import numpy_helper
+    from onnx.helper import tensor_dtype_to_np_dtype
 
     for model in models:
-        for initializer in model.graph.initializer:
-            values = numpy_helper.to_array(initializer)
-            yield 8 * values.itemsize, values.size
+        for each in model.graph.initializer:
+            yield 8 * tensor_dtype_to_np_dtype(each.data_type).itemsize, math.prod(each.dims)
 
 
 def low_precision_kernels(runner: "Runner") -> float:

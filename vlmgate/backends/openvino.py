@@ -16,27 +16,32 @@ import torch
 
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
-from vlmgate.backends.openvino_runner import FILES, Runner, core, floats
+from vlmgate.backends.openvino_runner import FILES, Runner, core, device, floats
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
 VERSION = 4
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
+HELD = ("Const", "Input", "Output")  # and of nodes that compute nothing
 
 
-def missing(variant: Variant) -> str:
-    """Why this cannot run here, or an empty string."""
+def missing(variant: Variant, build: bool = True) -> str:
+    """Why this cannot run here, or an empty string; without ``build`` nothing is compressed."""
     parameters = graph_parameters(variant)
-    needs = ("openvino", "nncf") if "encoder" in parameters else ("openvino",)
+    needs = ("openvino", "nncf") if build and "encoder" in parameters else ("openvino",)
     if lacks := next((name for name in needs if find_spec(name) is None), ""):
         return f"needs {lacks}: pip install 'vlmgate[openvino]'"
-    return _without_bf16() if "bf16" in floats(parameters).values() else ""
+    asked = (_without_bf16(device(graph, parameters)) for graph, kind in floats(parameters).items() if kind == "bf16")
+    return next(filter(None, asked), "")
 
 
-def _without_bf16() -> str:
-    able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "" if "BF16" in able else "needs a CPU with bfloat16 (avx512_bf16 or AMX); OpenVINO sees none"
+def _without_bf16(name: str) -> str:
+    """Why graphs on a device cannot be computed in bfloat16, or an empty string. With AVX-512 alone OpenVINO would imitate it."""
+    if "BF16" in core().get_property(name, "OPTIMIZATION_CAPABILITIES"):
+        return ""
+    kept = f" in {name}, to which step_isa keeps the step" if name != "CPU" else ""
+    return f"needs a CPU with bfloat16 (avx512_bf16 or AMX); OpenVINO sees none{kept}"
 
 
 def versions() -> dict[str, str]:
@@ -73,12 +78,21 @@ def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tup
     models = compress(convert(graphs), graphs.card(), parameters, pixels)
     for name, model in zip(FILES, models, strict=True):
         openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
-    return weigh(constants(models)), Runner(models, graphs.card(), parameters)
+    return weighed(folder), Runner(models, graphs.card(), parameters)
 
 
 def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> Runner:
     """The runner of what `build` wrote."""
-    return Runner([core().read_model(folder / f"{name}.xml") for name in FILES], card, graph_parameters(variant))
+    return Runner(_read(folder), card, graph_parameters(variant))
+
+
+def weighed(folder: Path) -> dict[str, float]:
+    """What the constants in the files of `build` weigh."""
+    return weigh(constants(_read(folder)))
+
+
+def _read(folder: Path) -> list[Any]:
+    return [core().read_model(folder / f"{name}.xml") for name in FILES]
 
 
 def convert(graphs: Graphs) -> list[Any]:
@@ -179,6 +193,13 @@ def low_precision_kernels(runner: Runner) -> float:
     """
     ran = [kernel.lower().endswith("i8") for _, kind, kernel in executed(runner) if kind in WEIGHTED]
     return sum(ran) / len(ran)
+
+
+def bf16_kernels(runner: Runner) -> float:
+    """Share of the float nodes that the last call ran in bfloat16, by their number, in the graphs that are to be computed so."""
+    nodes = ((graph, kernel.lower()) for graph, kind, kernel in executed(runner) if kind not in HELD)
+    ran = [name.endswith("bf16") for graph, name in nodes if runner.floats[graph] == "bf16" and name.endswith(("bf16", "f32"))]
+    return sum(ran) / len(ran) if ran else 0.0
 
 
 def constants(models: list[Any]) -> Iterator[tuple[int, int]]:

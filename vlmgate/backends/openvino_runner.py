@@ -31,6 +31,11 @@ def floats(parameters: Mapping[str, Any]) -> dict[str, str]:
     return {"encoder": plain, "step": str(parameters.get("step_precision", plain))}
 
 
+def device(graph: str, parameters: Mapping[str, Any]) -> str:
+    """Name of the device that a graph is compiled for."""
+    return kept_to(str(parameters["step_isa"])) if graph == "step" and "step_isa" in parameters else "CPU"
+
+
 @functools.cache
 def core() -> Any:
     """OpenVINO's core, one for the process."""
@@ -107,10 +112,11 @@ class Runner:
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
         }
-        kinds = floats(parameters)
-        devices = {"encoder": "CPU", "step": kept_to(str(parameters["step_isa"])) if "step_isa" in parameters else "CPU"}
+        self.floats = floats(parameters)
         encoder, step = (
-            core().compile_model(model, devices[graph], settings | {properties.hint.inference_precision(): kinds[graph]})
+            core().compile_model(
+                model, device(graph, parameters), settings | {properties.hint.inference_precision(): self.floats[graph]}
+            )
             for graph, model in zip(FILES, models, strict=True)
         )
         self.encoder, self.steps = encoder.create_infer_request(), [step.create_infer_request() for _ in range(2)]

@@ -23,7 +23,7 @@ from vlmgate.suite import Suite
 
 LIBRARIES = ("torch", "numpy")
 ROUNDS = 5
-FOUND = ("sha256", "engine")  # of a recipe in a record: what was found when it was prepared
+FOUND = "sha256"  # of a recipe in a record: what was found when it was prepared
 
 
 def ceilings(options: argparse.Namespace) -> int:
@@ -97,7 +97,7 @@ def _of_model(suite: Suite, model: Model, records: Sequence[CaseRecord], root: P
 
 
 def _case(record: CaseRecord) -> dict[str, Any]:
-    of, variant = record.settings, {key: value for key, value in record.recipe.items() if key not in FOUND}
+    of, variant = record.settings, {key: value for key, value in record.recipe.items() if key != FOUND}
     settings = {"batch": of.batch, "beams": of.beams, "tokens": of.new_tokens, "image_size": of.image_size}
     return {"id": record.id, "variant": variant, **settings}
 

@@ -9,6 +9,27 @@ from vlmgate.spec import Against, CaseRecord, Outcome, Question, Verdict
 SIZE_ERROR = 0.01  # share by which the tensors of an artefact may differ from their closed form
 
 
+PROMISED = {  # what must not be zero where it is there → (line, what is said, reason)
+    "low_precision_kernels": (
+        0.0,
+        "its recipe promises INT8 kernels, and of the products of a profiled call none ran in INT8; look whether the modules "
+        "were replaced, and whether this machine has the kernels",
+        "a compressed model that computes in full precision is slower than it could be, and nobody sees it",
+    ),
+    "bf16_kernels": (
+        0.0,
+        "its recipe promises bfloat16, and of the float nodes that a call executed none ran in it; look whether this machine has "
+        "bfloat16 instructions, and whether ONEDNN_MAX_CPU_ISA hides them",
+        "float32 under the name of bfloat16 is slower than it could be, and nobody sees it",
+    ),
+    "compiled_graphs": (
+        1.0,
+        "torch.compile made no graph of the model; look whether TORCHDYNAMO_DISABLE or a stance switches it off",
+        "an eager model under the name of a compiled one says nothing about compiling",
+    ),
+}
+
+
 def always(record: CaseRecord) -> list[Verdict]:
     """An artefact must give back what was saved, compute and weigh as its recipe promises; a crash is a fail in every
     question."""
@@ -24,17 +45,9 @@ def always(record: CaseRecord) -> list[Verdict]:
         seen = "the saved artefact gives other tokens than the model it came from"
         words = f"{record.id}: {seen}; do not ship it, and report the recipe"
         found.append(replace(size, sentence=words, reason="what is measured must be what is shipped"))
-    if not record.exact.get("low_precision_kernels", 1.0) > 0.0:
-        seen = "its recipe promises INT8 kernels, and of the products of a profiled call none ran in INT8"
-        words = f"{record.id}: {seen}; look whether the modules were replaced, and whether this machine has the kernels"
-        why = "a compressed model that computes in full precision is slower than it could be, and nobody sees it"
-        found.append(replace(size, metric="low_precision_kernels", line=0.0, sentence=words, reason=why))
-    if record.exact.get("compiled_graphs") == 0.0:
-        words = (
-            f"{record.id}: torch.compile made no graph of the model; look whether TORCHDYNAMO_DISABLE or a stance switches it off"
-        )
-        why = "an eager model under the name of a compiled one says nothing about compiling"
-        found.append(replace(size, metric="compiled_graphs", line=1.0, sentence=words, reason=why))
+    for metric, (line, words, why) in PROMISED.items():
+        if not record.exact.get(metric, 1.0) > 0.0:
+            found.append(replace(size, metric=metric, line=line, sentence=f"{record.id}: {words}", reason=why))
     return found + _weighs(record, replace(size, metric="expected_bytes", line=SIZE_ERROR))
 
 

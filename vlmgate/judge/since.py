@@ -48,7 +48,12 @@ def made_with(run: Run, case: str) -> dict[str, Any]:
     record = next((record for record in run.cases if record.id == case), None)
     if record is None:
         return made
-    return made | {"checkpoint": record.checkpoint, "recipe": dict(record.recipe), "scores": record.signature}
+    return made | {
+        "checkpoint": record.checkpoint,
+        "recipe": dict(record.recipe),
+        "engine": record.engine,
+        "scores": record.signature,
+    }
 
 
 def _phrases(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -66,9 +71,9 @@ def _pairs(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[st
     if "recipe" in then and "recipe" in now:
         old, new = (dict(_leaves(_doing(side["recipe"]))) for side in (then, now))
         for name in [*old, *(name for name in new if name not in old)]:
-            if name == "engine" and not (name in old and name in new):
-                continue  # a record from before it was kept
             yield f"recipe {name}", _shown(old.get(name)), _shown(new.get(name))
+    if then.get("engine") and now.get("engine"):
+        yield "engine", then["engine"], now["engine"]
     if then.get("scores") and now.get("scores"):
         yield "scoring", f"({_scorer(then['scores'])})", f"({_scorer(now['scores'])})"
     if then.get("commit") and now.get("commit"):

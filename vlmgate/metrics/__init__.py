@@ -15,6 +15,7 @@ METRICS: dict[str, Metric] = {
         Metric("bits_per_weight", "", _LOWER, _SIZE, "", exact=True),  # 8 × bytes of all tensors ÷ weights
         Metric("low_precision_share", "", _HIGHER, _SIZE, "", exact=True),  # weights in 8 bits or fewer
         Metric("low_precision_kernels", "", _HIGHER, _SIZE, "", exact=True),  # share of products that ran so
+        Metric("bf16_kernels", "", _HIGHER, _SIZE, "", exact=True),  # share of float nodes that ran so
         Metric("sparsity", "", _HIGHER, _SIZE, "", exact=True),  # share of zero weights
         Metric("peak_memory", "B", _LOWER, _MEMORY, "reduction", exact=False),  # resident set of the worker
         Metric("heap_peak", "B", _LOWER, _MEMORY, "reduction", exact=False),  # allocations seen by memray

@@ -180,10 +180,19 @@ def read_run(path: Path) -> Run:
     return read_as(Run, data, path)
 
 
+def _with_engines(data: dict[str, Any]) -> dict[str, Any]:
+    """The document with each ``engine`` beside its recipe; in those from before 2026-11-28 it stands within."""
+    cases = [*data.get("cases", ()), *(data.get("other") or {}).get("cases", ())]
+    for made in (*cases, *(entry.get("made_with", {}) for entry in data.get("history", ()))):
+        if "engine" in made.get("recipe", ()):
+            made["engine"] = made["recipe"].pop("engine")
+    return data
+
+
 def read_as(cls: type[T], data: dict[str, Any], source: Path) -> T:
     """``from_json`` for a whole document: without its schema version, and with errors that name the file."""
     try:
-        return from_json(cls, {key: value for key, value in data.items() if key != "schema"})
+        return from_json(cls, {key: value for key, value in _with_engines(data).items() if key != "schema"})
     except VlmgateError as error:
         raise VlmgateError(f"{source}: {error}; mend or restore the file") from None
 

@@ -17,6 +17,7 @@ EXACT = {  # name in exact metrics → (words, divisor, decimals)
     "bits_per_weight": ("bits a weight", 1, 2),
     "low_precision_share": ("share of weights in 8 bits or fewer", 1, 4),
     "low_precision_kernels": ("share of products with weights that ran in 8 bits or fewer", 1, 4),
+    "bf16_kernels": ("share of float nodes that ran in bfloat16, of graphs that are to", 1, 4),
     "sparsity": ("share of zeros in Linear layers", 1, 4),
     "compile_seconds": ("seconds that the first call compiles, once a process", 1, 1),
 }

@@ -99,9 +99,7 @@ def prepare(state: State, group: Group) -> bool:
             state.update(case, skip=data["skip"])
         else:
             group.arms[case.variant.name] = data["folder"]
-            recipe = state.records[case.id].recipe
-            found = {"engine": data["engine"]} if data.get("engine") else {}  # which torch chose, where the recipe names none
-            state.update(case, exact=data["exact"], checkpoint=data["checkpoint"], recipe={**recipe, **found})
+            state.update(case, exact=data["exact"], checkpoint=data["checkpoint"], engine=data.get("engine", ""))
     if not state.alive(group.reference):
         _skip_all(state, group)
     state.hold.add(_folders(state, group))

@@ -211,6 +211,7 @@ class CaseRecord:
     quality: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # per-image sufficient statistics
     scores: Mapping[str, float] = field(default_factory=dict)  # corpus scores
     signature: str = ""  # of the scores
+    engine: str = ""  # of torch, that packs and multiplies the INT8 of the variant; empty where no step has one
 
 
 @dataclass(frozen=True)

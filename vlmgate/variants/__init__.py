@@ -4,7 +4,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from vlmgate.spec import Step, Variant
+from vlmgate.spec import Step, Variant, VlmgateError
+from vlmgate.spec.names import unknown
 
 ALL_PARTS = ("vision", "projector", "text")
 
@@ -210,4 +211,6 @@ def recipe(name: str) -> Any:
     ``SHRINKS`` (it takes parameters out), ``KEEPS_WEIGHTS`` (``apply`` changes none, else an unchanged model is an error; where
     it is not said, true for what has ``attach``), ``LOW_PRECISION_KERNELS`` (they run: a bool, or a function of parameters) and
     ``multiplies(layer)`` (the type in which a layer that the step left on shapes is multiplied, where not all are INT8)."""
+    if name not in RECIPES:
+        raise VlmgateError(f"{unknown('recipe', name, RECIPES)}; one of your own needs its plugin, named as plugins")
     return import_module(RECIPES[name])

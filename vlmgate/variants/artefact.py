@@ -7,6 +7,7 @@ hold a quantization_config.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -45,22 +46,24 @@ def folder_of(variant: Variant) -> Path | None:
 
 def missing(parameters: Mapping[str, Any]) -> str:
     """Why this cannot run here, or an empty string: what our export was made by, or the folder's quantization_config, needs."""
-    folder = Path(parameters.get("folder", ""))
-    if why := _steps_miss(folder, str(parameters.get("device", "cpu"))):
-        return why
+    folder, device = Path(parameters.get("folder", "")), str(parameters.get("device", "cpu"))
+    reasons = (recipe(step.recipe).missing({**step.parameters, "device": device}) for step in steps_of(folder))
+    if why := next(filter(None, reasons), ""):
+        return str(why)
     config = _object(folder / "config.json").get("quantization_config")
     method = str(config.get("quant_method", "")) if isinstance(config, dict) else ""
     lacks = " ".join(library for library in LIBRARIES.get(method, ()) if find_spec(library) is None)
     return f"its config.json says quant_method {method}, which needs {lacks}: pip install {lacks}" if lacks else ""
 
 
-def _steps_miss(folder: Path, device: str) -> str:
-    """Why the recipes of our own export cannot load it here, or an empty string."""
-    own = _object(folder / CARD).get("variant")
+def steps_of(folder: Path) -> tuple[Step, ...]:
+    """The steps of our own export that are known here, with the engine that packed it; none without a card that says them."""
+    card = _object(folder / CARD)
+    own, packed = card.get("variant"), {"engine": card.get("engine", "")}
     steps = own.get("steps", []) if isinstance(own, dict) else []
     known = [step for step in steps if isinstance(step, dict) and step.get("recipe") in RECIPES.keys() - {RECIPE}]
-    reasons = (recipe(step["recipe"]).missing({**step.get("parameters", {}), "device": device}) for step in known)
-    return next((str(why) for why in reasons if why), "")
+    found = [Step(step["recipe"], step.get("parameters", {})) for step in known]
+    return tuple(replace(s, parameters={**s.parameters, **packed}) if "engine" in s.parameters else s for s in found)
 
 
 def apply(model: Any, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:

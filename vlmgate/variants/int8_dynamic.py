@@ -29,11 +29,12 @@ def missing(parameters: Mapping[str, Any]) -> str:
 def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, Any]) -> None:
     """Quantize the Linear layers under ``prefixes`` in place, one scale a matrix or a row; embeddings too if asked.
 
-    With ``tied``, an embedding whose matrix a chosen Linear layer shares reads the rows of that layer's INT8 matrix.
+    With ``tied``, an embedding whose matrix a chosen Linear layer shares reads the rows of that layer's INT8 matrix; where none
+    does, nothing is tied, and each matrix is quantized by itself.
     ``engine`` packs the weights: x86, onednn, fbgemm or qnnpack; without one, torch's own choice.
 
     Raises:
-        VlmgateError: no layer was found, so the step would have done nothing; or ``tied`` without a shared matrix.
+        VlmgateError: no layer was found, so the step would have done nothing.
     """
     from torch.ao.quantization import (
         default_dynamic_qconfig,
@@ -47,8 +48,6 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
     if not configs:
         raise VlmgateError("int8_dynamic: no Linear layer in the chosen parts, so the step changed nothing")
     shared = tied_heads(model, prefixes) if parameters.get("tied") else {}
-    if parameters.get("tied") and not shared:
-        raise VlmgateError("int8_dynamic: tied, but no Linear layer in the chosen parts shares its matrix with an embedding")
     if parameters["embeddings"]:
         configs |= {
             name: float_qparams_weight_only_qconfig for name, _ in chosen(model, prefixes, nn.Embedding) if name not in shared

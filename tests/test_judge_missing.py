@@ -59,6 +59,8 @@ def test_a_selected_missing_case_is_judged_in_what_was_asked_of_it():
     run = run_of(record("fp32"), absent={OLD.case: (Question.SIZE,)})
     assert [(v.case, v.question) for v in found(run, declared=None)] == [(OLD.case, Question.SIZE)]
     assert found(run, {}) == [], "its baseline was deleted: it is meant to be gone"
+    (later,) = found(run, declared={**DECLARED, OLD.case: HELD})
+    assert "no longer declares it" in later.sentence, "that it is declared again since does not change what the run found"
 
 
 def test_a_renamed_case_is_told_its_likely_new_name():

@@ -50,14 +50,19 @@ def vanished(
     everything (``whole``) is held against ``declared``, the cases of its tier as they are now with their questions (None: not
     known).
     """
-    measured = {record.id: record.questions for record in run.cases}
-    here = {case: {*(declared or {}).get(case, ()), *measured.get(case, ())} for case in {**(declared or {}), **measured}}
+    measured, now = {record.id: record.questions for record in run.cases}, declared or {}
     there = run.other.declared if run.other else {}
     asked = dict(run.absent)
     if run.whole and declared is not None:
+        here = {case: {*now.get(case, ()), *measured.get(case, ())} for case in {**now, **measured}}
         asked |= absent(baselines, run.tier, here, there)
+
+    def words(case: str, question: Question) -> str:
+        dropped = case in measured or question not in now.get(case, Question)
+        return (_unasked if dropped else _undeclared)(run, baselines, case, question)
+
     return [
-        _verdict(case, question, (_unasked if case in here else _undeclared)(run, baselines, case, question))
+        _verdict(case, question, words(case, question))
         for case, questions in asked.items()
         for question in questions
         if question in there.get(case, ()) or (case in baselines and question in questions_of(baselines[case]))

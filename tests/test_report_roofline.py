@@ -12,9 +12,19 @@ def test_ceilings_by_hand() -> None:
     of = Ceilings(machine_of(ENVIRONMENT), 2, rates, {"fp32": "torch.mm, 2048 × 2048"}, "2026-01-01", {"torch": "2.13.0"})
     text = section([of], {"tiny/shipped/scenes": "no | recipe"})
     (found,) = tables(text)
-    assert found[0] == ["threads", "FP32 [GFLOP/s]", "BF16 [GFLOP/s]", "FP16 [GFLOP/s]", "INT8 [GOP/s]", "memory [GB/s]"]
-    assert found[2] == ["2", "190", "—", "—", "778", "37.0"]
-    assert "2 threads, Test CPU, 2026-01-01, torch 2.13.0. Fastest: fp32: torch.mm, 2048 × 2048." in text
+    assert found[0] == [
+        "processor",
+        "threads",
+        "FP32 [GFLOP/s]",
+        "BF16 [GFLOP/s]",
+        "FP16 [GFLOP/s]",
+        "INT8 [GOP/s]",
+        "memory [GB/s]",
+    ]
+    assert found[2] == [ENVIRONMENT.key["isa"], "2", "190", "—", "—", "778", "37.0"]
+    assert (
+        f"2 threads, Test CPU, {ENVIRONMENT.key['isa']}, 2026-01-01, torch 2.13.0. Fastest: fp32: torch.mm, 2048 × 2048." in text
+    )
     assert "Work not known: tiny/shipped/scenes (no \\| recipe)." in text
 
 

@@ -150,7 +150,8 @@ def _section(parts: Sequence[Part]) -> Iterator[str]:
     """Head, count of winners and losers, table, and what was skipped or failed."""
     group, run = parts[0].group, parts[0].run
     of, numbers = group.settings, ", ".join(str(part.number) for part in parts)
-    yield f"## {escape(f'{group.model} on {group.dataset}{declared(of)}')}"
+    where = run.environment.key.get("isa", run.environment.name)
+    yield f"## {escape(f'{group.model} on {group.dataset}, {where}{declared(of)}')}"
     yield escape(f"Run {numbers}: {timed_how(of)}{declared(of)}; {run.environment.name}.")
     lines = sorted(_lines(parts), key=_by_speed)
     yield escape(_summary(lines, group.reference))

@@ -32,11 +32,13 @@ def section(used: Sequence[Ceilings], unknown: Mapping[str, Any]) -> str:
     if not used:
         return "Shares of the roofline are not known: measure the ceilings of this machine (`vlmgate ceilings`) and let \
 `vlmgate work RUN` count the work of a caption, both need torch."
-    parts = ["## Ceilings of this machine", table(heads(), [cells(each) for each in used], left=())]
+    rows = [(each.machine["isa"], *cells(each)) for each in used]
+    parts = ["## Ceilings", table(("processor", *heads()), rows, left=(0,))]
     for each in used:
         how = "; ".join(f"{key}: {words}" for key, words in each.how.items())
         versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-        parts.append(escape(f"{each.threads} threads, {each.machine['cpu']}, {each.measured}, {versions}. Fastest: {how}."))
+        where = f"{each.threads} threads, {each.machine['cpu']}, {each.machine['isa']}"
+        parts.append(escape(f"{where}, {each.measured}, {versions}. Fastest: {how}."))
     if unknown:
         parts.append("Work not known: " + escape("; ".join(f"{name} ({why})" for name, why in unknown.items())) + ".")
     return "\n\n".join(parts)

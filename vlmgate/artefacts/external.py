@@ -63,11 +63,11 @@ def figures(variant: Variant, kind: str) -> dict[str, float]:
     if not card:
         return _counted(captioner.model, folder, variant.name)
     own = variant_of(card["variant"])
-    found = {name: value for name, value in card["exact"].items() if name not in (*OF_CALLS, *OF_FILES)}
-    found["size"] = size_of(folder)
+    exact: dict[str, float] = {name: value for name, value in card["exact"].items() if name not in (*OF_CALLS, *OF_FILES)}
+    exact["size"] = size_of(folder)
     torchs = own.backend == TORCH
-    found |= {"weight_bytes": tensor_bytes(folder, variant.name)} if torchs else backend(own.backend).weighed(folder)
-    return found | (apart(folder, found) if "weight_bytes" in found else {}) | promised(own, captioner)
+    exact |= {"weight_bytes": tensor_bytes(folder, variant.name)} if torchs else backend(own.backend).weighed(folder)
+    return exact | (apart(folder, exact) if "weight_bytes" in exact else {}) | promised(own, captioner)
 
 
 def tensor_bytes(folder: Path, name: str) -> float:

@@ -13,8 +13,9 @@ from typing import Any
 from tiny import write_plugin
 
 from vlmgate.datasets.build import build_scenes
-from vlmgate.record import read_run
-from vlmgate.spec import Run
+from vlmgate.record import baseline_path, read_run
+from vlmgate.record.baselines import text_of
+from vlmgate.spec import Baseline, Run, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds after which a command counts as hung
@@ -42,6 +43,15 @@ thresholds:
   - {cases: "tiny/idle/*", metric: low_precision_share, against: limit, at_least: 0.3, reason: it must have been done}
   - {cases: "tiny/idle/*", metric: bits_per_weight, against: limit, at_most: 9, reason: it must have been done}
   - {cases: "tiny/pruned/*", metric: agreement, against: limit, at_least: 0.9, reason: captions must stay the same}
+"""
+SMALLEST = """\
+schema: 1
+plugins: [tiny.py]
+settings: {images: 4, timed_images: 2, rounds: 2, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}
+tiers:
+  default:
+    cases:
+      - {models: [tiny], variants: [fp32], datasets: [scenes], questions: [size]}
 """
 IDLE = """
 VARIANTS["idle"] = Variant("idle", (Step("idle", {}),), about="a compression that silently does nothing")
@@ -121,6 +131,16 @@ class Project:
         path = self.root / "benchmarks" / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def write_baseline(root: Path, environment: str, case: str, **memory: tuple[float, ...]) -> None:
+    """A baseline of tier default that answers size, and memory where peaks are given."""
+    values: dict[str, dict[str, float]] = {"blocks": {}, "scores": {}, "captions": {}, "exact": {"size": 1.0}}
+    when = "2026-01-01T00:00:00"
+    then = Baseline(case, environment, "r0", "c", when, "", False, Settings(), "s", memory=memory, tier="default", **values)
+    path = baseline_path(root, environment, case)
+    path.parent.mkdir(parents=True)
+    path.write_text(text_of(then, path), encoding="utf-8")
 
 
 def make_project(root: Path, checkpoint: Path) -> Project:

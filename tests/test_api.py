@@ -9,24 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project import ROOT, Project
+from project import ROOT, SMALLEST, Project, write_baseline
 
 import vlmgate
 from vlmgate.judge.missing import MISSING
-from vlmgate.record import baseline_path, fingerprint, read_run
-from vlmgate.record.baselines import text_of
-from vlmgate.spec import Baseline, Outcome, Settings, Step, Variant, VlmgateError
+from vlmgate.record import fingerprint, read_run
+from vlmgate.spec import Outcome, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
-
-SMALL = """\
-schema: 1
-plugins: [tiny.py]
-settings: {images: 4, timed_images: 2, rounds: 2, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}
-tiers:
-  default:
-    cases:
-      - {models: [tiny], variants: [fp32], datasets: [scenes], questions: [size]}
-"""
 
 
 @pytest.fixture
@@ -63,15 +52,9 @@ def test_a_run_without_pytest(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_case_that_vanished_fails_unless_others_were_chosen(home: Path, project: Project, tmp_path: Path) -> None:
-    old, here = "tiny/old/scenes", fingerprint(1).name
-    values: dict[str, dict[str, float]] = {"blocks": {}, "memory": {}, "scores": {}, "captions": {}}
-    then = Baseline(
-        old, here, "r0", "c", "2026-01-01T00:00:00", "", False, Settings(), "s", **values, exact={"size": 1.0}, tier="default"
-    )
-    path = baseline_path(tmp_path / "baselines", here, old)
-    path.parent.mkdir(parents=True)
-    path.write_text(text_of(then, path), encoding="utf-8")
-    suite = project.suite("small.yaml", SMALL)
+    old = "tiny/old/scenes"
+    write_baseline(tmp_path / "baselines", fingerprint(1).name, old)
+    suite = project.suite("small.yaml", SMALLEST)
 
     def run(cases: str, results: str) -> tuple[bool, list[tuple[str, Outcome]]]:
         where = {"results": tmp_path / results, "baselines": tmp_path / "baselines"}

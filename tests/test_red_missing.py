@@ -1,30 +1,24 @@
 """Exit status and JUnit in real pytest processes: a case or question that vanished or was deselected, a waiver, its expiry."""
 
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from project import Done, Project, make_project
+from project import SMALLEST, Done, Project, make_project, write_baseline
 
-from vlmgate.record import baseline_path, read_run
-from vlmgate.record.baselines import text_of
-from vlmgate.spec import Baseline, Outcome, Question, Run, Settings
+from vlmgate.record import read_run
+from vlmgate.spec import Outcome, Question, Run
 
 OLD = "tiny/old/scenes"
-SUITE = """\
-schema: 1
-plugins: [tiny.py]
-settings: {images: 4, timed_images: 2, rounds: 2, blocks: 6, threads: 1, new_tokens: 4, max_tokens: 8}
-tiers:
-  default:
-    cases:
-      - {models: [tiny], variants: [fp32], datasets: [scenes], questions: [size]}
+SUITE = (
+    SMALLEST
+    + """\
 thresholds:
   - {cases: "tiny/*", metric: size, against: limit, at_most: 1, reason: it cannot}
 waivers:
   - {cases: "tiny/*", metric: size, expected: fail, until: 2999-12-31, reason: nobody can}
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +26,13 @@ def project(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> 
     """A project whose baselines hold a case that its suite no longer declares."""
     made = make_project(tmp_path_factory.mktemp("missing") / "project", tiny_checkpoint)
     made.suite("suite.yaml", SUITE)
-    write_baseline(made, made.root / "baselines", OLD)
+    write_baseline(made.root / "baselines", environment_of(made), OLD)
     return made
 
 
-def write_baseline(project: Project, root: Path, case: str, **memory: tuple[float, ...]) -> None:
-    """A baseline that answers size, and memory where peaks are given."""
-    here = project.python("-c", "from vlmgate.record import fingerprint; print(fingerprint(1).name)").out.strip()
-    values: dict[str, dict[str, float]] = {"blocks": {}, "scores": {}, "captions": {}, "exact": {"size": 1.0}}
-    then = Baseline(case, here, "r0", "c", "2026-01-01T00:00:00", "", False, Settings(), "s", memory=memory, **values)
-    path = baseline_path(root, here, case)
-    path.parent.mkdir(parents=True)
-    path.write_text(text_of(replace(then, tier="default"), path), encoding="utf-8")
+def environment_of(project: Project) -> str:
+    """Name of the environment as a process of the project sees it."""
+    return project.python("-c", "from vlmgate.record import fingerprint; print(fingerprint(1).name)").out.strip()
 
 
 def run_pytest(project: Project, folder: Path, *more: object) -> tuple[Done, dict[str, str], Run]:
@@ -98,7 +87,7 @@ def test_a_missing_case_alone_fails_without_a_worker(project: Project, tmp_path:
 def test_a_question_that_is_no_longer_asked_has_an_item_that_fails(project: Project, tmp_path: Path) -> None:
     """That of its file, where the case has one anyway."""
     case, there = "tiny/fp32/scenes", ("--baselines", tmp_path / "baselines")
-    write_baseline(project, tmp_path / "baselines", case, peak_memory=(1e8,))
+    write_baseline(tmp_path / "baselines", environment_of(project), case, peak_memory=(1e8,))
     done, said, run = run_pytest(project, tmp_path / "all", *there)
     words = f"{case}: missing: it answered memory when r0 was promoted, and tier default no longer asks that"
     assert done.status == 1 and said[f"test_memory[{case}]"].startswith(f"failure: Failed: {words}")

@@ -22,8 +22,7 @@ def baselines_beside(run: Run) -> dict[str, Baseline]:
 
 def _baseline(run: Run, other: Other, then: CaseRecord, now: CaseRecord) -> Baseline:
     commit = str(other.info.get("commit", ""))
-    made = made_with(run, now.id) | {"recipe": dict(then.recipe), "checkpoint": then.checkpoint, "scores": then.signature}
-    made["engine"] = then.engine
+    made = made_with(run, now.id) | then.made_of
     made["versions"] = {"python": other.info.get("python", ""), **other.info.get("versions", {})}
     return Baseline(
         case=now.id,

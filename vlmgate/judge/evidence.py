@@ -11,10 +11,8 @@ from vlmgate.judge.levels import LOOKS, PASS_ERROR
 from vlmgate.spec import Baseline, Block, CaseRecord, Estimate, Question, Run, reference_change, setting_changes
 from vlmgate.stats import Prior, as_ratio, block_value, coverage, log_time, look_levels, t_interval
 
-AGAIN = {
-    "look": "retry",
-    "confirm": "reconfirm",
-}  # role of blocks → of those that were measured because the placebo moved in these
+# role of blocks → of those that were measured because the placebo moved in these
+AGAIN = {"look": "retry", "confirm": "reconfirm"}
 TIMED = (Question.LATENCY, Question.ENERGY)  # what blocks measure
 PLACEBO = "placebo"
 TIME = "time_per_caption"

@@ -58,8 +58,9 @@ def vanished(
         asked |= absent(baselines, run.tier, here, there)
 
     def words(case: str, question: Question) -> str:
-        dropped = case in measured or question not in now.get(case, Question)
-        return (_unasked if dropped else _undeclared)(run, baselines, case, question)
+        if case in measured or question not in now.get(case, Question):
+            return _unasked(run, baselines, case, question)
+        return _undeclared(run, baselines, case)
 
     return [
         _verdict(case, question, words(case, question))
@@ -98,7 +99,7 @@ def _unasked(run: Run, baselines: Mapping[str, Baseline], case: str, question: Q
     return f"{case}: missing: {then}; ask it again, or if it is meant to go {mend}"
 
 
-def _undeclared(run: Run, baselines: Mapping[str, Baseline], case: str, question: Question) -> str:
+def _undeclared(run: Run, baselines: Mapping[str, Baseline], case: str) -> str:
     if run.other and case in run.other.declared:
         known: Collection[str] = run.other.declared
         then, lacks = f"{run.other.label} declares it in tier {run.tier}, and this side does not", f"{run.other.label} lacks"

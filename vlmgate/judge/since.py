@@ -46,14 +46,7 @@ def made_with(run: Run, case: str) -> dict[str, Any]:
     commit = str(info.get("commit", "")) + ("-dirty" if info.get("dirty") else "")
     made: dict[str, Any] = {"versions": {"python": info.get("python", ""), **info.get("versions", {})}, "commit": commit}
     record = next((record for record in run.cases if record.id == case), None)
-    if record is None:
-        return made
-    return made | {
-        "checkpoint": record.checkpoint,
-        "recipe": dict(record.recipe),
-        "engine": record.engine,
-        "scores": record.signature,
-    }
+    return made | record.made_of if record else made
 
 
 def _phrases(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -197,8 +197,7 @@ def _made_with(run: Run, record: CaseRecord) -> dict[str, Any]:
     """What may change and is printed in a verdict; kept for the newest promotion only, git has the older ones."""
     info = run.environment.info
     versions = {"python": info.get("python", ""), **info.get("versions", {})}
-    made = {"versions": versions, "recipe": dict(record.recipe), "engine": record.engine}
-    return made | {"checkpoint": record.checkpoint, "scores": record.signature}
+    return {"versions": versions, **record.made_of}
 
 
 def _environment_text(environment: Environment) -> str:

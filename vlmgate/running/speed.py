@@ -93,11 +93,11 @@ def _confirm(state: State, group: Group, blocks: Blocks) -> None:
         if not cases:
             return
         that = f"confirm that {', '.join(case.variant.name for case in cases)} fails"
+        words = f"{group.name}: {CONFIRMING} new blocks to {that}"
         if role == RECONFIRM:
-            state.notes.append(
-                f"{group.name}: the placebo moved in the blocks that were to {that}, so they are measured once more"
-            )
-        state.progress(state.notes[-1] if role == RECONFIRM else f"{group.name}: {CONFIRMING} new blocks to {that}")
+            words = f"{group.name}: the placebo moved in the blocks that were to {that}, so they are measured once more"
+            state.notes.append(words)
+        state.progress(words)
         blocks.measure([group.reference, *(case for case in cases if case is not group.reference)], role, CONFIRMING)
 
 

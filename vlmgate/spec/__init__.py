@@ -213,6 +213,11 @@ class CaseRecord:
     signature: str = ""  # of the scores
     engine: str = ""  # of torch, that packs and multiplies the INT8 of the variant; empty where no step has one
 
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What may differ between two measurements of a case beside libraries and commit, as a baseline's history keeps it."""
+        return {"recipe": dict(self.recipe), "engine": self.engine, "checkpoint": self.checkpoint, "scores": self.signature}
+
 
 @dataclass(frozen=True)
 class Environment:

@@ -239,9 +239,7 @@ def _pack(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     if isinstance(shape, nn.Embedding):
         embedding: nn.Module = PackedEmbedding(shape.num_embeddings, shape.embedding_dim, _weight=weight)
         return embedding
-    linear = PackedLinear(
-        1, 1
-    )  # made at its size, it would pack a matrix of that size first, which takes as long as the right one
+    linear = PackedLinear(1, 1)  # made at its size, it would first pack an empty matrix of that size, which takes as long
     linear.out_features, linear.in_features = parts["int8"].shape
     linear.set_weight_bias(weight, parts.get("bias"))
     return linear

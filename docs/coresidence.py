@@ -24,7 +24,7 @@ from vlmgate.selftest.tables import render  # noqa: E402
 from vlmgate.spec.names import known  # noqa: E402
 
 VARIANTS = "int8-dynamic,pruned"
-BESIDE = "int8-dynamic,int8-dynamic-embed,pruned,pruned-int8,bf16,int8-dynamic-tied"
+BESIDE = "int8-dynamic,int8-dynamic-embed,pruned,pruned-int8,int8-dynamic-tied,int8-dynamic-text"
 
 
 def parser() -> argparse.ArgumentParser:

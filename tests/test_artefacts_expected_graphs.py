@@ -36,7 +36,11 @@ def test_int8_by_hand(tiny_checkpoint: Path) -> None:
     patches, positions = 3 * PATCH**2 * WIDTH, config.text_config.max_position_embeddings
     tables = 3 * (patches + positions * WIDTH) - 4 * (WIDTH + positions)
     smoothed = layers * (3 * WIDTH + wide) + WIDTH + layers * (5 * WIDTH + wide) + WIDTH  # keys and values of the image share one
-    assert graph_bytes(config, "blip", VARIANTS["openvino-int8"], BLIP_PARTS) == onnx - tables + 4 * smoothed
+    openvino = onnx - tables + 4 * smoothed
+    assert graph_bytes(config, "blip", VARIANTS["openvino-int8"], BLIP_PARTS) == openvino
+    mlps, rows = layers * 2 * WIDTH * wide, layers * (wide + WIDTH)  # as many columns, which INT4 does not smooth
+    int4 = openvino - mlps - 4 * rows - 4 * rows + mlps * (0.5 + 2 / 64)
+    assert graph_bytes(config, "blip", VARIANTS["openvino-int4-mlp"], BLIP_PARTS) == int4
 
 
 @pytest.fixture(scope="module")

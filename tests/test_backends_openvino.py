@@ -1,6 +1,7 @@
 """OpenVINO: FP32 graphs caption as transformers does, and artefacts come back the same."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +20,13 @@ from exported import (
 )
 
 from vlmgate.artefacts import CARD, Captioner, build_artefact, cannot_run, load_artefact, load_processor, load_reference
+from vlmgate.artefacts.expected_graphs import graph_bytes
 from vlmgate.backends import openvino as openvino_backend
 from vlmgate.backends import openvino_runner
 from vlmgate.backends.openvino import FILES, WEIGHTED, bf16_kernels, compress, executed, load, missing
 from vlmgate.backends.openvino_runner import core
-from vlmgate.models import family
+from vlmgate.judge.always import SIZE_ERROR
+from vlmgate.models import BLIP_PARTS, family
 from vlmgate.spec import Model, Step, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
 
@@ -77,11 +80,8 @@ def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
     assert exact["low_precision_share"] > 0.8
     assert {file.suffix for file in (tmp_path / "a").iterdir()} == {".json", ".xml", ".bin"}
     ran = kernels(tmp_path / "a")
-    vision, image, text = (
-        2 * 4 + 1,
-        2 * 2,
-        2 * 6 + 2,
-    )  # products of two layers and the patches; keys and values; two layers and head
+    # products of two layers (query, key and value apart) and the patches; keys and values; two layers and head
+    vision, image, text = 2 * 6 + 1, 2 * 2, 2 * 6 + 2
     assert in_int8(ran, "encoder") == {True: vision + image}, ran
     assert in_int8(ran, "step") == {True: text}, ran
     assert exact["low_precision_kernels"] == 1.0
@@ -97,6 +97,39 @@ def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
             False,
         ]
     assert not any("bf16" in kernel for _, _, kernel in ran)
+
+
+INT4 = VARIANTS["openvino-int4-mlp"]
+MLPS = 2 * 2  # matrices of the two layers of the tiny decoder
+
+
+def tiny_int4() -> Variant:
+    """The variant in groups of 16, since the rows of the tiny model are no multiple of 64."""
+    step = briefly_calibrated(INT4).steps[0]
+    return replace(INT4, steps=(replace(step, parameters={**step.parameters, "group_size": 16}),))
+
+
+def test_mlps_in_int4(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
+    if why := cannot_run(INT4):
+        pytest.skip(why)
+    exact = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "a")
+    kinds = Counter(node.get("element_type") for node in ElementTree.parse(tmp_path / "a" / "step.xml").iter("data"))
+    assert exact["reloads"] == 1.0
+    assert kinds["i4"] == MLPS
+    assert in_int8(kernels(tmp_path / "a"), "step") == {True: 2 * 6 + 2 - MLPS, False: MLPS}
+
+
+def test_mlps_that_stay_in_floats_are_too_large(
+    tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why := cannot_run(INT4):
+        pytest.skip(why)
+    expected = graph_bytes(load_reference(tiny_checkpoint, tiny_model).config, "blip", tiny_int4(), BLIP_PARTS)
+    whole = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "a")["weight_bytes"]
+    monkeypatch.setattr(openvino_backend, "_int4", lambda step, products, group_size: step)
+    floats = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "b")["weight_bytes"]
+    assert expected is not None and floats > (1 + SIZE_ERROR) * whole
+    assert abs(whole - expected) < floats - expected
 
 
 def test_float_graphs_run_no_product_in_int8(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
@@ -161,8 +194,12 @@ def test_bfloat16_is_asked_of_the_device_that_a_graph_runs_on(monkeypatch: pytes
 
 
 def test_unknown_parameters_are_refused() -> None:
+    nothing: Any = SimpleNamespace()
     with pytest.raises(VlmgateError, match="known are static-int8 with static-int8 or int8"):
-        compress([None, None], {}, {"encoder": "int4"}, lambda number: iter([]))
+        compress([None, None], nothing, {"encoder": "int4"}, lambda number: iter([]))
+    for odd in ({"mlp": "int2", "step": "static-int8"}, {"mlp": "int4", "step": "int8"}, {"mlp": "int4"}):
+        with pytest.raises(VlmgateError, match=r"openvino: mlp is 'int[24]'; known is int4, with step: static-int8"):
+            compress([None, None], nothing, odd, lambda number: iter([]))
 
 
 def test_other_weights_are_seen_as_captions_that_differ(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:

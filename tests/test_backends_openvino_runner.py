@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from exported import briefly_calibrated, pictures, same_as_transformers
 from vlmgate.artefacts import build_artefact, cannot_run, load_artefact
 from vlmgate.backends import openvino_runner
 from vlmgate.backends.openvino import executed
-from vlmgate.backends.openvino_runner import FILES, ISA, kept_to
+from vlmgate.backends.openvino_runner import FILES, ISA, Runner, kept_to
 from vlmgate.spec import Model, Variant, VlmgateError
 from vlmgate.variants import VARIANTS
 
@@ -48,6 +49,69 @@ def test_caches_keep_their_length_from_token_to_token(artefact: Path) -> None:
         runner.step(np.array([runner.graphs["start"]]), position)
         room = openvino_runner.ROOM * (1 if position < openvino_runner.ROOM else 2)
         assert {past.shape[2] for past in runner.past} == {room}
+
+
+def said(runner: Runner, pixels: np.ndarray, tokens: int = 6) -> np.ndarray:
+    """Logits (tokens × B × vocabulary) of a greedy text."""
+    runner.look(pixels)
+    ids, found = np.full(len(pixels), runner.graphs["start"]), []
+    for position in range(tokens):
+        found.append(runner.step(ids, position))
+        ids = found[-1].argmax(-1)
+    return np.stack(found)
+
+
+def noise(runner: Runner, images: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((images, 3, runner.graphs["side"], runner.graphs["side"])).astype(np.float32)
+
+
+@pytest.fixture
+def exact(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> Runner:
+    """The graphs of the tiny model in float32."""
+    build_artefact(tiny_model, FP32, tiny_checkpoint, tmp_path / "a")
+    runner: Runner = load_artefact(tmp_path / "a").model
+    return runner
+
+
+def test_of_a_single_text_every_shape_is_known_and_of_several_none_is(exact: Runner) -> None:
+    exact.look(noise(exact, 1))
+    exact.step(np.array([exact.graphs["start"]]), 0)
+    assert not [port for port in exact.steps[0].model_inputs if port.get_partial_shape().is_dynamic]
+    exact.look(noise(exact, 2))
+    assert [port for port in exact.steps[0].model_inputs if port.get_partial_shape().is_dynamic]
+
+
+def test_a_text_is_the_same_alone_in_a_batch_and_after_others(exact: Runner) -> None:
+    """An odd and an even number of tokens: the two requests of a single text change places, and both hold an earlier one."""
+    pixels = noise(exact, 3)
+    together = said(exact, pixels)
+    for tokens in (5, 6, 6, 5):
+        for number in (0, 2):
+            alone = said(exact, pixels[number : number + 1], tokens)
+            np.testing.assert_allclose(alone[:, 0], together[:tokens, number], atol=1e-4)
+    np.testing.assert_allclose(said(exact, pixels), together, atol=1e-4)
+
+
+def test_what_an_earlier_text_left_in_the_caches_is_not_looked_at(exact: Runner) -> None:
+    pixels = noise(exact, 1)
+    first = said(exact, pixels)
+    for request in exact.steps:
+        for cache in exact.gives[id(request)]:
+            cache.data[:] = 1e30
+    np.testing.assert_array_equal(said(exact, pixels), first)
+
+
+def test_the_caches_of_a_single_text_are_told_once(exact: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, told = noise(exact, 1), []
+    said(exact, pixels)
+    request = type(exact.steps[0])
+    whole = request.set_input_tensor
+    monkeypatch.setattr(
+        request, "set_input_tensor", lambda self, number, given: told.append(number) or whole(self, number, given)
+    )
+    said(exact, pixels)
+    image = len(exact.graphs["caches"])
+    assert Counter(told) == Counter([*range(2 + image, 2 + 2 * image)] * 2)  # keys and values of the image, for both requests
 
 
 @pytest.mark.skipif(not AMX, reason="a processor without AMX has nothing to be kept from")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import SIDE
+from tiny import SIDE, WIDTH
 
 from vlmgate.artefacts import load_reference
 from vlmgate.models import family
-from vlmgate.models.blip_graph import attend, graphs
+from vlmgate.models.blip_graph import attend, graphs, thirds
 from vlmgate.spec import Model
 
 
@@ -34,3 +34,24 @@ def test_attention_spelled_out_is_attention() -> None:
     query, key, value = torch.randn(2, 3, 1, 8), torch.randn(2, 3, 17, 8), torch.randn(2, 3, 17, 8)
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value)
     torch.testing.assert_close(attend(query.mT, key, value, 8**-0.5), expected)
+
+
+def test_products_apart_are_the_products_together(tiny_checkpoint: Path, tiny_model: Model) -> None:
+    encoder = graphs(load_reference(tiny_checkpoint, tiny_model)).encoder
+    pixels = torch.randn((2, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        together = encoder(pixels)
+        encoder.apart = True
+        torch.testing.assert_close(encoder(pixels), together)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_third_with_and_without_a_bias(bias: bool) -> None:
+    joined, states = torch.nn.Linear(8, 12, bias=bias), torch.randn(2, 5, 8)
+    torch.testing.assert_close(torch.cat(thirds(joined, states), -1), joined(states))
+
+
+def test_the_mlps_are_named(tiny_checkpoint: Path, tiny_model: Model) -> None:
+    made = graphs(load_reference(tiny_checkpoint, tiny_model))
+    wide = [made.step.get_submodule(name).weight.shape for name in made.mlps]
+    assert wide == [(64, WIDTH), (WIDTH, 64)] * 2

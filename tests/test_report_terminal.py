@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runs import CRASH, FAIL, UNRESOLVED, blocks, make_run, record, verdict, with_outcomes
+from runs import CRASH, ENVIRONMENT, FAIL, UNRESOLVED, blocks, make_run, record, verdict, with_outcomes
 
 from vlmgate.report import markdown
-from vlmgate.report.terminal import plain, render, significant, skip_reasons, time_line, timed_how
+from vlmgate.report.terminal import environment_line, plain, render, significant, skip_reasons, time_line, timed_how
 from vlmgate.spec import Block, Failure, Outcome, Question, Settings
 
 ANSI = re.compile(r"\x1b\[\d*m")
@@ -91,6 +91,8 @@ def test_declared_variables_stand_in_the_title() -> None:
 def test_one_thread_is_no_threads() -> None:
     assert timed_how(Settings(threads=1, new_tokens=16)) == "batch 1, 16 new tokens timed, 1 thread"
     assert timed_how(Settings(threads=2, image_size=384)) == "batch 1, 20 new tokens timed, 2 threads, 384 px"
+    one = replace(ENVIRONMENT, key={**ENVIRONMENT.key, "threads": 1})
+    assert "up to 1 thread, " in environment_line(one)
 
 
 def test_a_contaminated_placebo_is_called_so() -> None:

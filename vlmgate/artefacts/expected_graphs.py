@@ -16,9 +16,10 @@ SCALE, FLOAT = 4, 4  # bytes
 def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float | None:
     """Bytes of the weights of both graphs of a model of the family ``name``; None where family or backend do not tell.
 
-    A matrix in INT8 takes a byte a weight and a scale (float32) a row; all else is float32. Where activations are smoothed before
-    they are quantized (SmoothQuant, https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the product
-    with the embedding's matrix. What an exporter adds of its own (shapes, single scales) must stay below the 1 % that is allowed.
+    A matrix in INT8 takes a byte a weight and a scale (float32) a row; one of a step's MLPs in INT4 what the backend's
+    ``precisions`` say; all else is float32. Where activations are smoothed before they are quantized (SmoothQuant,
+    https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the product with the embedding's matrix. What
+    an exporter adds of its own (shapes, single scales) must stay below the 1 % that is allowed.
     """
     module, made = backend(variant.backend), family(name)
     stored = module.stored(variant) if hasattr(module, "stored") and hasattr(made, "graphs") else None
@@ -33,18 +34,24 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
             "encoder": (graphs.encoder, (torch.empty(1, 3, graphs.side, graphs.side),)),
             "step": (graphs.step, _step(graphs)),
         }
+    mlps = {id(graphs.step.get_submodule(each)) for each in graphs.mlps} if "mlp" in stored["step"] else set()
+    narrow = module.precisions(variant)["step"]["mlp"][1] if mlps else 0.0
     used: dict[int, nn.Parameter] = {}
-    low: set[int] = set()
+    low: dict[int, float] = {}  # id of a weight → its bytes
     smoothed = 0
     for graph, (root, inputs) in calls.items():
         called = _called(root, inputs)
         tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
         for each, _ in called:
             used |= {id(value): value for value in each.parameters(recurse=False)}
-            low |= {id(each.weight)} if _kind(each) in stored[graph] else set()
-        matrices = [(each, given) for each, given in called if _kind(each) == "matrix" and id(each.weight) not in tables]
+            if id(each) in mlps:
+                low[id(each.weight)] = each.weight.numel() * narrow
+            elif _kind(each) in stored[graph]:
+                low[id(each.weight)] = each.weight.numel() + SCALE * each.weight.shape[0]
+        products = [(each, given) for each, given in called if _kind(each) == "matrix" and id(each) not in mlps]
+        matrices = [(each, given) for each, given in products if id(each.weight) not in tables]
         smoothed += sum({id(given): given.shape[-1] for _, given in matrices}.values()) if "smoothing" in stored[graph] else 0
-    return float(sum(_bytes(value, each in low) for each, value in used.items()) + FLOAT * smoothed)
+    return float(sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + FLOAT * smoothed)
 
 
 def _step(graphs: Any) -> tuple[torch.Tensor, ...]:
@@ -77,7 +84,3 @@ def _kind(module: Any) -> str:
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         return ""
     return "embedding" if isinstance(module, nn.Embedding) else "conv" if weight.ndim > 2 else "matrix"
-
-
-def _bytes(value: torch.Tensor, low: bool) -> int:
-    return value.numel() + SCALE * value.shape[0] if low else FLOAT * value.numel()

@@ -7,7 +7,7 @@ token. Only matrix products and convolutions count.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from vlmgate.variants.cast import DTYPES
 
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 INT8 = "int8"
-CONVOLUTION, MATRIX, ACTIVATIONS = "conv", "matrix", "activations"  # the last: products of two of them
+CONVOLUTION, MATRIX, MLP, ACTIVATIONS = "conv", "matrix", "mlp", "activations"  # the last: products of two of them
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def work(config: Any, name: str, parts: Parts, variant: Variant, settings: Mappi
         pixels = torch.empty(batch, 3, graphs.side, graphs.side)
         names = {id(module): name for name, module in model.named_modules()}
         looked = count(graphs.encoder, (pixels,), names)
-        steps = [count(graphs.step, _inputs(graphs, pixels, batch * settings["beams"], at), names) for at in (0, tokens - 1)]
+        inputs = [_inputs(graphs, pixels, batch * settings["beams"], at) for at in (0, tokens - 1)]
+        steps = [count(graphs.step, each, names, graphs.mlps) for each in inputs]
     if variant.backend == TORCH:
         found = of_recipe(config, model, variant, parts), TYPES[DTYPES[variant.dtype]]
         how = {"encoder": found, "step": found}
@@ -100,8 +101,9 @@ def _inputs(graphs: Any, pixels: torch.Tensor, width: int, position: int) -> tup
     return (torch.empty((width, 1), dtype=torch.long), torch.empty(1, dtype=torch.long), *past, *image)
 
 
-def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str]) -> Counted:
-    """The products of a call of a graph on the meta device. ``names``: id of a module → its name in the model."""
+def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str], mlps: Container[str] = ()) -> Counted:
+    """The products of a call of a graph on the meta device. ``names``: id of a module → its name in the model; ``mlps``: names in
+    the graph."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         graph(*inputs)
     root = type(graph).__name__
@@ -111,7 +113,8 @@ def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str]) -
         if name in found and weighted(module):
             weight: Any = module.weight
             made_of = tuple(names[each] for each in getattr(module, "joins", (id(module),)))
-            products.append(Product(CONVOLUTION if weight.ndim > 2 else MATRIX, made_of, found[name], weight.numel()))
+            kind = CONVOLUTION if weight.ndim > 2 else MLP if name in mlps else MATRIX
+            products.append(Product(kind, made_of, found[name], weight.numel()))
     return products, counter.get_total_flops() - sum(each.operations for each in products)
 
 
@@ -161,7 +164,12 @@ def _bytes(module: Any) -> int:
 
 def _of_graph(said: Mapping[str, tuple[str, float]]) -> Precise:
     """The same from what a backend says of one of its graphs: kind → (type, bytes a weight)."""
-    return lambda product: [(said[product.kind][0], 1.0, said[product.kind][1])]
+
+    def precise(product: Product) -> list[tuple[str, float, float]]:
+        kind, width = said.get(product.kind, said[MATRIX])
+        return [(kind, 1.0, width)]
+
+    return precise
 
 
 def _phase(name: str, times: int, counted: Sequence[Counted], precise: Precise, activations: str) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
-VERSION = 4
+VERSION = 5
+INT4, GROUP = "int4", 64  # what `mlp` may be, and how many of its weights share a scale where group_size does not say
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
 HELD = ("Const", "Input", "Output")  # and of nodes that compute nothing
 
@@ -57,17 +58,23 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
         plain = ("bf16", 2.0) if kind == "bf16" else ("fp32", 4.0)
         of = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}.get(str(parameters.get(graph)), plain)
         found[graph] = {"matrix": of, "conv": of, "activations": plain}
+    if "mlp" in parameters:  # half a byte, and a scale in float16 a group
+        found["step"]["mlp"] = ("int8", 0.5 + 2 / int(parameters.get("group_size", GROUP)))
     return found
 
 
 def stored(variant: Variant) -> dict[str, set[str]] | None:
-    """Weights that stand in the file in INT8, with a scale a row; None for compressed weights (NNCF chooses their scales)."""
-    how = {graph: str(graph_parameters(variant).get(graph, "float")) for graph in FILES}
+    """Weights that stand in the file in INT8, with a scale a row, and ``mlp`` where the step's MLPs stand there in INT4; None for
+    compressed weights (NNCF chooses their scales)."""
+    parameters = graph_parameters(variant)
+    how = {graph: str(parameters.get(graph, "float")) for graph in FILES}
     if not set(how.values()) <= {"float", "static-int8"}:
         return None
-    return {
+    found = {
         graph: {"matrix", "conv", "embedding", "smoothing"} if each == "static-int8" else set() for graph, each in how.items()
     }
+    found["step"] |= {"mlp"} if "mlp" in parameters else set()
+    return found
 
 
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], Runner]:
@@ -75,7 +82,7 @@ def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tup
     import openvino
 
     parameters = graph_parameters(variant)
-    models = compress(convert(graphs), graphs.card(), parameters, pixels)
+    models = compress(convert(graphs), graphs, parameters, pixels)
     for name, model in zip(FILES, models, strict=True):
         openvino.save_model(model, folder / f"{name}.xml", compress_to_fp16=False)
     return weighed(folder), Runner(models, graphs.card(), parameters)
@@ -100,7 +107,7 @@ def convert(graphs: Graphs) -> list[Any]:
     import openvino
 
     past, image, present = graphs.names()
-    graphs.step.fixed = True
+    graphs.step.fixed = graphs.encoder.apart = True
     with torch.no_grad():
         encoder = openvino.convert_model(graphs.encoder, example_input=torch.zeros(2, 3, graphs.side, graphs.side))
         step = openvino.convert_model(graphs.step, example_input=graphs.example())
@@ -116,17 +123,21 @@ def convert(graphs: Graphs) -> list[Any]:
     return [encoder, step]
 
 
-def compress(models: list[Any], card: Mapping[str, Any], parameters: Mapping[str, Any], pixels: Pixels) -> list[Any]:
+def compress(models: list[Any], graphs: Graphs, parameters: Mapping[str, Any], pixels: Pixels) -> list[Any]:
     """Encoder and step as the parameters say.
 
     ``static-int8``: NNCF's post-training quantization (weights: one scale a row; activations: one a tensor), calibrated on
     ``images`` training images, the step on the first ``tokens`` tokens that the float graphs say of them. ``step`` int8: matrices
-    in INT8 with one scale a row, which are multiplied in float32. Embedding and head share their matrix either way.
+    in INT8 with one scale a row, which are multiplied in float32. Embedding and head share their matrix either way. ``mlp`` int4:
+    the matrices of the step's MLPs in INT4, ``group_size`` weights of a row to a scale; OpenVINO quantizes what it multiplies
+    them with at run time, in groups of that size.
 
     Raises:
         VlmgateError: an unknown value.
     """
     how = (parameters.get("encoder", "float"), parameters.get("step", "float"))
+    if parameters.get("mlp", INT4) != INT4 or ("mlp" in parameters and how[1] != "static-int8"):
+        raise VlmgateError(f"openvino: mlp is {parameters['mlp']!r}; known is {INT4}, with step: static-int8")
     if how == ("float", "float"):
         return models
     if how[0] != "static-int8" or how[1] not in ("static-int8", "int8"):
@@ -140,9 +151,33 @@ def compress(models: list[Any], card: Mapping[str, Any], parameters: Mapping[str
     if how[1] == "int8":
         step = nncf.compress_weights(step, mode=nncf.CompressWeightsMode.INT8_SYM)
     else:
-        runner, tokens = Runner(models, card, {}), int(parameters["tokens"])
-        step = _static(step, [given for image in images for given in spoken(runner, image, tokens)], keep=_of_activations(step))
+        runner, tokens = Runner(models, graphs.card(), {}), int(parameters["tokens"])
+        apart = _products(step, graphs.mlps) if "mlp" in parameters else []
+        seen = [given for image in images for given in spoken(runner, image, tokens)]
+        step = _static(step, seen, keep=[*_of_activations(step), *apart])
+        step = _int4(step, apart, int(parameters.get("group_size", GROUP))) if apart else step
     return [_static(encoder, [[image] for image in images]), step]
+
+
+def _products(model: Any, modules: Iterable[str]) -> list[str]:
+    """Names of the nodes that multiply with the matrices of these modules of the torch graph."""
+    begin = tuple(f"__module.{name}/" for name in modules)
+    names = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() == "MatMul"]
+    return [name for name in names if name.startswith(begin)]
+
+
+def _int4(model: Any, products: list[str], group_size: int) -> Any:
+    """The matrices of these products in INT4, all other weights as they are."""
+    import nncf
+
+    others = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in ("MatMul", "Gather")]
+    return nncf.compress_weights(
+        model,
+        mode=nncf.CompressWeightsMode.INT4_SYM,
+        group_size=group_size,
+        all_layers=True,
+        ignored_scope=nncf.IgnoredScope(names=[name for name in others if name not in products]),
+    )
 
 
 def _static(model: Any, seen: list[list[np.ndarray]], keep: Iterable[str] = ()) -> Any:

@@ -89,6 +89,13 @@ def _rows(tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
     return [openvino.Tensor(each.data[index]) for each in tensors]
 
 
+def _empty(caches: Iterable[tuple[int, int]], rows: int) -> list[Any]:
+    """Caches of (heads, size) each with room for ``ROOM`` tokens of so many texts."""
+    import openvino
+
+    return [openvino.Tensor(np.zeros((rows, heads, ROOM, size), np.float32)) for heads, size in caches]
+
+
 def _twice(past: Any) -> Any:
     """The cache (B × heads × n × size) with room for 2n tokens."""
     import openvino
@@ -101,52 +108,75 @@ class Runner:
 
     Two requests of the step take turns, so that the caches which one gave are what the other reads, without a copy. Caches have
     room for ``ROOM`` tokens and twice as many when it is full: with another length at each token, OpenVINO would plan every
-    node of the step anew each time.
+    node of the step anew each time. A single text has a step of its own in which every shape is known (compiled when it is first
+    needed, as that for several texts is); once its caches are full, it goes on in the other one.
     """
 
     def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         from openvino import properties
 
-        settings = {
+        self.floats, self.graphs, self.parameters = floats(parameters), graphs, parameters
+        self.settings = {
             properties.inference_num_threads(): torch.get_num_threads(),
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
         }
-        self.floats = floats(parameters)
-        encoder, step = (
-            core().compile_model(
-                model, device(graph, parameters), settings | {properties.hint.inference_precision(): self.floats[graph]}
-            )
-            for graph, model in zip(FILES, models, strict=True)
-        )
-        self.encoder, self.steps = encoder.create_infer_request(), [step.create_infer_request() for _ in range(2)]
-        self.graphs = graphs
+        encoder, self.model = models
+        self.encoder = self._compiled("encoder", encoder).create_infer_request()
+        self.pairs: dict[bool, list[Any]] = {}  # for a single text or not → two requests of the step
+        self.gives: dict[int, list[Any]] = {}  # id of a request whose shapes are known → the caches that it always gives
+        self.reads: dict[int, list[Any]] = {}  # id of a request → the caches that it was last told to read
+
+    def _compiled(self, graph: str, model: Any) -> Any:
+        from openvino import properties
+
+        kind = {properties.hint.inference_precision(): self.floats[graph]}
+        return core().compile_model(model, device(graph, self.parameters), self.settings | kind)
 
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
-        import openvino
-
         self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        self._see(self.image())
-        empty = ((len(pixels), heads, ROOM, size) for heads, size in self.graphs["caches"])
-        self.past = [openvino.Tensor(np.zeros(shape, np.float32)) for shape in empty]
+        self._go_on(self.image(), alone=len(pixels) == 1)
+        # Caches of an earlier text may stand there: behind the last token nothing is looked at.
+        self.past = self.gives.get(id(self.steps[1])) or _empty(self.graphs["caches"], len(pixels))
 
     def image(self) -> list[Any]:
         """Keys and values of the images that the encoder saw last, a row an image."""
         return [self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))]
 
-    def _see(self, image: list[Any]) -> None:
-        """Let every step read these keys and values of the image."""
+    def _go_on(self, image: list[Any], alone: bool) -> None:
+        """Let the steps for a single text, or those for several, read these keys and values of the image from now on."""
+        if alone not in self.pairs:
+            self.pairs[alone] = self._pair(image, alone)
+        self.steps, self.seen = self.pairs[alone], image
         for request in self.steps:
             for number, given in enumerate(image, 2 + len(image)):
                 request.set_input_tensor(number, given)
 
+    def _pair(self, image: list[Any], alone: bool) -> list[Any]:
+        """Two requests of the step, compiled for a single text with caches of ``ROOM`` tokens or for any shapes."""
+        model = self.model
+        if alone:
+            caches = [[1, heads, ROOM, size] for heads, size in self.graphs["caches"]]
+            model = model.clone()
+            model.reshape(dict(zip(model.inputs, ([1, 1], [1], *caches, *(list(each.shape) for each in image)), strict=True)))
+        step = self._compiled("step", model)
+        pair = [step.create_infer_request() for _ in range(2)]
+        for request in pair if alone else ():
+            self.gives[id(request)] = self._given(request)
+            for cache in self.gives[id(request)]:
+                cache.data[:] = 0.0  # it may hold anything, and nothing times infinity would count
+        return pair
+
+    def _given(self, request: Any) -> list[Any]:
+        return [request.get_output_tensor(number) for number in range(1, 1 + len(self.graphs["caches"]))]
+
     def spread(self, times: int) -> None:
         """Go on with so many rows for each image, before the first step."""
-        image = self.image()
-        index = np.repeat(np.arange(image[0].shape[0]), times)
-        self._see(_rows(image, index))
-        self.past = _rows(self.past, index)
+        if times > 1:
+            index = np.repeat(np.arange(self.seen[0].shape[0]), times)
+            self._go_on(_rows(self.seen, index), alone=False)
+            self.past = _empty(self.graphs["caches"], len(index))
 
     def reorder(self, index: np.ndarray) -> None:
         """Let each row go on from the caches of the row whose number is in ``index``."""
@@ -155,13 +185,16 @@ class Runner:
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
-        request, room = self.steps[0], self.past[0].shape[2]
-        if position == room:
+        if position == self.past[0].shape[2]:
             self.past = [_twice(past) for past in self.past]
-        for number, past in enumerate(self.past, 2):
-            request.set_input_tensor(number, past)
+            self._go_on(self.seen, alone=False)
+        request = self.steps[0]
+        if self.reads.get(id(request)) is not self.past:
+            for number, past in enumerate(self.past, 2):
+                request.set_input_tensor(number, past)
+            self.reads[id(request)] = self.past
         request.infer({0: ids[:, None], 1: np.array([position])}, share_outputs=True)
-        self.past = [request.get_output_tensor(number) for number in range(1, 1 + len(self.past))]
+        self.past = self.gives.get(id(request)) or self._given(request)
         self.steps.reverse()
         logits: np.ndarray = request.get_output_tensor(0).data.copy()
         return logits

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from vlmgate.models.graphs import Graphs
 
@@ -49,11 +49,22 @@ def together(attention: Any) -> nn.Linear:
     return joined
 
 
+def thirds(joined: nn.Linear, states: Tensor) -> list[Tensor]:
+    """What a projection gives that is three in one, by three products."""
+    biases = [None] * 3 if joined.bias is None else joined.bias.chunk(3)
+    return [linear(states, weight, bias) for weight, bias in zip(joined.weight.chunk(3), biases, strict=True)]
+
+
 class Encoder(nn.Module):
-    """Pixels (B × 3 × H × W) → key and value (B × heads × patches × size) of the cross-attention of every decoder layer."""
+    """Pixels (B × 3 × H × W) → key and value (B × heads × patches × size) of the cross-attention of every decoder layer.
+
+    Where ``apart`` is set, query, key and value of the image are three products and not one that is cut in three: for runtimes
+    that would copy the parts, and quantize them in a pass of their own.
+    """
 
     def __init__(self, model: Any) -> None:
         super().__init__()
+        self.apart = False
         self.vision: Any = model.vision_model
         self.cross: Any = nn.ModuleList(layer.crossattention.self for layer in model.text_decoder.bert.encoder.layer)
 
@@ -61,7 +72,8 @@ class Encoder(nn.Module):
         states = self.vision.embeddings(pixels)
         for layer in self.vision.encoder.layers:
             attention = layer.self_attn
-            mixed = attention.qkv(layer.layer_norm1(states)).chunk(3, -1)
+            normed = layer.layer_norm1(states)
+            mixed = thirds(attention.qkv, normed) if self.apart else attention.qkv(normed).chunk(3, -1)
             query, key, value = (heads(each, attention.head_dim) for each in mixed)
             context = scaled_dot_product_attention(query, key, value)
             states = attention.projection(merged(context)) + states
@@ -132,4 +144,5 @@ def graphs(model: Any) -> Graphs:
         end=text.sep_token_id,
         pad=text.pad_token_id,
         positions=text.max_position_embeddings,
+        mlps=tuple(f"layers.{number}.{part}.dense" for number in range(len(own)) for part in ("intermediate", "output")),
     )

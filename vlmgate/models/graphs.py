@@ -11,7 +11,8 @@ class Graphs:
     """Encoder: pixels → what each decoder layer needs of the image. Step: id, position, caches, image → logits, caches.
 
     They are made of the model's own modules; one that takes the place of several has their ids as ``joins``. With ``step.fixed``
-    set, caches come with room for later tokens and keep their length, for runtimes that plan anew whenever a length changes.
+    set, caches come with room for later tokens and keep their length, for runtimes that plan anew whenever a length changes; with
+    ``encoder.apart`` set, what the model projects together and then cuts apart are products of their own.
     """
 
     encoder: Any  # (pixels B × 3 × side × side) → image tensors, two a layer
@@ -22,6 +23,7 @@ class Graphs:
     end: int
     pad: int
     positions: int  # longest text, start token included
+    mlps: tuple[str, ...] = ()  # modules of the step whose matrices are those of its MLPs
 
     def card(self) -> dict[str, Any]:
         """What a decoding loop needs, as JSON values."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from vlmgate.record.roofline import Ceilings
 from vlmgate.report.markdown import escape, table
+from vlmgate.report.rows import threads
 from vlmgate.report.terminal import MISSING, significant
 from vlmgate.stats.roofline import BANDWIDTH
 
@@ -37,7 +38,7 @@ def section(used: Sequence[Ceilings], unknown: Mapping[str, Any]) -> str:
     for each in used:
         how = "; ".join(f"{key}: {words}" for key, words in each.how.items())
         versions = ", ".join(f"{name} {version}" for name, version in each.versions.items())
-        where = f"{each.threads} threads, {each.machine['cpu']}, {each.machine['isa']}"
+        where = f"{threads(each.threads)}, {each.machine['cpu']}, {each.machine['isa']}"
         parts.append(escape(f"{where}, {each.measured}, {versions}. Fastest: {how}."))
     if unknown:
         parts.append("Work not known: " + escape("; ".join(f"{name} ({why})" for name, why in unknown.items())) + ".")

@@ -225,3 +225,8 @@ def _group(run: Run, members: Sequence[tuple[CaseRecord, Row]], several: bool) -
 def _contaminated(run: Run, cases: Collection[str], found: Estimate | None) -> bool:
     """By the placebo alone, or as a verdict says, which may know its promoted spread."""
     return contaminated(found) or any(v.contaminated for v in run.verdicts if v.case in cases)
+
+
+def threads(number: int) -> str:
+    """``1 thread``, ``2 threads``."""
+    return f"{number} thread{'s' * (number != 1)}"

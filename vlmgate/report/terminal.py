@@ -10,7 +10,7 @@ from tabulate import SEPARATING_LINE, tabulate
 
 from vlmgate.report import beside, gpu
 from vlmgate.report.anatomy import columns
-from vlmgate.report.rows import Counts, Group, Row, counts, groups
+from vlmgate.report.rows import Counts, Group, Row, counts, groups, threads
 from vlmgate.report.since import since
 from vlmgate.spec import Environment, Estimate, Outcome, Run, Settings, Verdict
 
@@ -75,7 +75,7 @@ def environment_line(environment: Environment) -> str:
     """Processor, ISA level, threads, GPU and the versions that matter most; what was not recorded is left out."""
     key, info = environment.key, environment.info
     versions = info.get("versions") or {}
-    parts = [str(key.get("cpu", "")), str(key.get("isa", "")), f"up to {key['threads']} threads" if "threads" in key else ""]
+    parts = [str(key.get("cpu", "")), str(key.get("isa", "")), f"up to {threads(key['threads'])}" if "threads" in key else ""]
     parts += [str(key.get("gpu", "")), f"Python {info['python']}" if info.get("python") else ""]
     parts += [f"{name} {versions[name]}" for name in ("torch", "transformers") if name in versions]
     parts.append(f"commit {str(info['commit'])[:10]}{' (changed)' if info.get('dirty') else ''}" if info.get("commit") else "")
@@ -130,9 +130,8 @@ def _megabytes(number: float) -> str:
 
 def timed_how(of: Settings) -> str:
     """``batch 1, 16 new tokens timed, 1 thread``: what the times of a table were taken with."""
-    plural = "s" * (of.threads != 1)
     size = f", {of.image_size} px" if of.image_size else ""
-    return f"batch {of.batch}, {of.new_tokens} new tokens timed, {of.threads} thread{plural}{size}"
+    return f"batch {of.batch}, {of.new_tokens} new tokens timed, {threads(of.threads)}{size}"
 
 
 def declared(of: Settings) -> str:

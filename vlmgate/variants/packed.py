@@ -1,5 +1,6 @@
 """Packed modules, torch's own and other libraries', as plain tensors and back: artefacts are safetensors, never a pickle."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
@@ -230,6 +231,12 @@ def _narrow(scale: Tensor) -> Tensor:
 
 def _pack(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     """A packed module with the given weights; ``shape`` is the uninitialised float module it takes the place of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the deprecation, or it is the last line of the log of a worker that is killed
+        return _packed(kind, parts, shape)
+
+
+def _packed(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     if kind.endswith("-per-row"):
         scale = parts["scale"] if kind.startswith("embedding") else parts["scale"].double()
         zero_point = parts.get("zero_point", torch.zeros(len(scale), dtype=torch.int64))

@@ -85,7 +85,7 @@ def profiled(model: str, variant: str, calls: int, tokens: int, threads: int) ->
     artefact.captioner.tokens(inputs, least=tokens, most=tokens)  # compiles the step for a single text
     seen: list[tuple[str, str, str, float]] = []
     asking: list[float] = []
-    for graph, request in (("encoder", runner.encoder), *(("step", step) for step in runner.steps)):
+    for graph, request in (("encoder", runner.encoder), *(("step", step) for pair in runner.pairs.values() for step in pair)):
         watch(request, graph, seen, asking)
     done = []
     for number in range(calls + 3):  # three to warm up

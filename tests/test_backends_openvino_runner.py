@@ -73,12 +73,29 @@ def exact(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> Runner:
     return runner
 
 
-def test_of_a_single_text_every_shape_is_known_and_of_several_none_is(exact: Runner) -> None:
+def test_of_a_single_text_every_shape_is_known(exact: Runner) -> None:
     exact.look(noise(exact, 1))
     exact.step(np.array([exact.graphs["start"]]), 0)
     assert not [port for port in exact.steps[0].model_inputs if port.get_partial_shape().is_dynamic]
+    assert list(exact.pairs) == [True]
     exact.look(noise(exact, 2))
-    assert [port for port in exact.steps[0].model_inputs if port.get_partial_shape().is_dynamic]
+    exact.step(np.array([exact.graphs["start"]] * 2), 0)
+    assert len([port for port in exact.steps[0].model_inputs if port.get_partial_shape().is_dynamic]) > 2
+
+
+def test_beams_of_a_single_image_compile_no_step_for_a_single_text(exact: Runner) -> None:
+    exact.look(noise(exact, 1))
+    exact.spread(3)
+    exact.step(np.array([exact.graphs["start"]] * 3), 0)
+    assert list(exact.pairs) == [False]
+
+
+def test_mlps_in_int4_have_a_group_size(artefact: Path) -> None:
+    """The group of their weights is that of what they are multiplied with, also where it is the default."""
+    graphs, key = load_artefact(artefact).model.graphs, "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+    models = [openvino_runner.core().read_model(artefact / f"{name}.xml") for name in FILES]
+    sizes = [Runner(models, graphs, given).settings[key] for given in ({}, {"mlp": "int4"}, {"mlp": "int4", "group_size": 32})]
+    assert sizes == ["0", "64", "32"]
 
 
 def test_a_text_is_the_same_alone_in_a_batch_and_after_others(exact: Runner) -> None:
@@ -97,7 +114,7 @@ def test_what_an_earlier_text_left_in_the_caches_is_not_looked_at(exact: Runner)
     first = said(exact, pixels)
     for request in exact.steps:
         for cache in exact.gives[id(request)]:
-            cache.data[:] = 1e30
+            cache.data[:] = np.nan
     np.testing.assert_array_equal(said(exact, pixels), first)
 
 

@@ -16,13 +16,13 @@ import torch
 
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
-from vlmgate.backends.openvino_runner import FILES, Runner, core, device, floats
+from vlmgate.backends.openvino_runner import FILES, GROUP, Runner, core, device, floats
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
 VERSION = 5
-INT4, GROUP = "int4", 64  # what `mlp` may be, and how many of its weights share a scale where group_size does not say
+INT4 = "int4"  # what `mlp` may be
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
 HELD = ("Const", "Input", "Output")  # and of nodes that compute nothing
 
@@ -51,7 +51,11 @@ def versions() -> dict[str, str]:
 
 
 def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
-    """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says."""
+    """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says.
+
+    MLPs in INT4 are taken to multiply in INT8, for which they have a group size: OpenVINO's executed graph shows their results,
+    which are floats, and not what it multiplies.
+    """
     parameters = graph_parameters(variant)
     found = {}
     for graph, kind in floats(parameters).items():
@@ -155,6 +159,7 @@ def compress(models: list[Any], graphs: Graphs, parameters: Mapping[str, Any], p
         apart = _products(step, graphs.mlps) if "mlp" in parameters else []
         seen = [given for image in images for given in spoken(runner, image, tokens)]
         step = _static(step, seen, keep=[*_of_activations(step), *apart])
+        del seen, runner  # 2 GB for BLIP-base
         step = _int4(step, apart, int(parameters.get("group_size", GROUP))) if apart else step
     return [_static(encoder, [[image] for image in images]), step]
 
@@ -204,6 +209,7 @@ def _of_activations(model: Any) -> list[str]:
 def spoken(runner: Runner, pixels: np.ndarray, tokens: int) -> Iterator[list[np.ndarray]]:
     """Inputs of the step for each of the first tokens of the caption (greedy, whether it has ended or not)."""
     runner.look(pixels)
+    runner.begin()
     image = [given.data.copy() for given in runner.image()]
     ids = np.full(len(pixels), runner.graphs["start"], np.int64)
     for position in range(tokens):

@@ -22,6 +22,7 @@ FILES = ("encoder", "step")
 PLUGIN = "libopenvino_intel_cpu_plugin.so"
 ISA = "ONEDNN_MAX_CPU_ISA"
 ISAS = ("AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16")  # values of it below AMX
+GROUP = 64  # weights in INT4 that share a scale where group_size does not say
 ROOM = 32  # tokens that caches have room for at first
 
 
@@ -109,7 +110,7 @@ class Runner:
     Two requests of the step take turns, so that the caches which one gave are what the other reads, without a copy. Caches have
     room for ``ROOM`` tokens and twice as many when it is full: with another length at each token, OpenVINO would plan every
     node of the step anew each time. A single text has a step of its own in which every shape is known (compiled when it is first
-    needed, as that for several texts is); once its caches are full, it goes on in the other one.
+    needed, as that for several texts or beams is); once its caches are full, it goes on in the other one.
     """
 
     def __init__(self, models: list[Any], graphs: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
@@ -119,7 +120,7 @@ class Runner:
         self.settings = {
             properties.inference_num_threads(): torch.get_num_threads(),
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", 0)),
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", GROUP if "mlp" in parameters else 0)),
         }
         encoder, self.model = models
         self.encoder = self._compiled("encoder", encoder).create_infer_request()
@@ -136,36 +137,39 @@ class Runner:
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
         self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        self._go_on(self.image(), alone=len(pixels) == 1)
-        # Caches of an earlier text may stand there: behind the last token nothing is looked at.
-        self.past = self.gives.get(id(self.steps[1])) or _empty(self.graphs["caches"], len(pixels))
+        self.seen, self.past = self.image(), []
 
     def image(self) -> list[Any]:
         """Keys and values of the images that the encoder saw last, a row an image."""
         return [self.encoder.get_output_tensor(number) for number in range(len(self.graphs["caches"]))]
 
-    def _go_on(self, image: list[Any], alone: bool) -> None:
-        """Let the steps for a single text, or those for several, read these keys and values of the image from now on."""
+    def begin(self) -> None:
+        """Make ready for the first step, with empty caches; the step does it where nobody else has."""
+        rows = self.seen[0].shape[0]
+        self._go_on(alone=rows == 1)
+        self.past = self.gives.get(id(self.steps[1])) or _empty(self.graphs["caches"], rows)
+        for cache in self.past:
+            cache.data[:] = 0.0  # nothing behind the last token counts, but nothing times what is no number would
+
+    def _go_on(self, alone: bool) -> None:
+        """Let the steps for a single text, or those for several, read keys and values of the image from now on."""
         if alone not in self.pairs:
-            self.pairs[alone] = self._pair(image, alone)
-        self.steps, self.seen = self.pairs[alone], image
+            self.pairs[alone] = self._pair(alone)
+        self.steps = self.pairs[alone]
         for request in self.steps:
-            for number, given in enumerate(image, 2 + len(image)):
+            for number, given in enumerate(self.seen, 2 + len(self.seen)):
                 request.set_input_tensor(number, given)
 
-    def _pair(self, image: list[Any], alone: bool) -> list[Any]:
+    def _pair(self, alone: bool) -> list[Any]:
         """Two requests of the step, compiled for a single text with caches of ``ROOM`` tokens or for any shapes."""
         model = self.model
         if alone:
             caches = [[1, heads, ROOM, size] for heads, size in self.graphs["caches"]]
             model = model.clone()
-            model.reshape(dict(zip(model.inputs, ([1, 1], [1], *caches, *(list(each.shape) for each in image)), strict=True)))
+            model.reshape(dict(zip(model.inputs, ([1, 1], [1], *caches, *(list(each.shape) for each in self.seen)), strict=True)))
         step = self._compiled("step", model)
         pair = [step.create_infer_request() for _ in range(2)]
-        for request in pair if alone else ():
-            self.gives[id(request)] = self._given(request)
-            for cache in self.gives[id(request)]:
-                cache.data[:] = 0.0  # it may hold anything, and nothing times infinity would count
+        self.gives |= {id(request): self._given(request) for request in pair if alone}
         return pair
 
     def _given(self, request: Any) -> list[Any]:
@@ -174,9 +178,7 @@ class Runner:
     def spread(self, times: int) -> None:
         """Go on with so many rows for each image, before the first step."""
         if times > 1:
-            index = np.repeat(np.arange(self.seen[0].shape[0]), times)
-            self._go_on(_rows(self.seen, index), alone=False)
-            self.past = _empty(self.graphs["caches"], len(index))
+            self.seen = _rows(self.seen, np.repeat(np.arange(self.seen[0].shape[0]), times))
 
     def reorder(self, index: np.ndarray) -> None:
         """Let each row go on from the caches of the row whose number is in ``index``."""
@@ -185,9 +187,11 @@ class Runner:
 
     def step(self, ids: np.ndarray, position: int) -> np.ndarray:
         """Logits (B × vocabulary) after the tokens ids (B) at ``position``; what is returned may be written to."""
+        if not self.past:
+            self.begin()
         if position == self.past[0].shape[2]:
             self.past = [_twice(past) for past in self.past]
-            self._go_on(self.seen, alone=False)
+            self._go_on(alone=False)
         request = self.steps[0]
         if self.reads.get(id(request)) is not self.past:
             for number, past in enumerate(self.past, 2):

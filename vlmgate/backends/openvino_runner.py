@@ -137,7 +137,8 @@ class Runner:
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
         self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
-        self.seen, self.past = self.image(), []
+        self.seen = self.image()
+        self.past: list[Any] = []
 
     def image(self) -> list[Any]:
         """Keys and values of the images that the encoder saw last, a row an image."""

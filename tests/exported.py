@@ -24,9 +24,9 @@ def pictures(number: int = 3) -> list[Any]:
     return [draw_scene(scenes.sample_scene(seed))[0] for seed in range(number)]
 
 
-def briefly_calibrated(variant: Variant) -> Variant:
-    """The variant, calibrated on three tokens of two images."""
-    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3}) for step in variant.steps)
+def briefly_calibrated(variant: Variant, **more: Any) -> Variant:
+    """The variant, calibrated on three tokens of two images, with ``more`` parameters."""
+    steps = tuple(replace(step, parameters={**step.parameters, "images": 2, "tokens": 3, **more}) for step in variant.steps)
     return replace(variant, steps=steps)
 
 

@@ -1,7 +1,6 @@
 """OpenVINO: FP32 graphs caption as transformers does, and artefacts come back the same."""
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,19 +99,14 @@ def test_int8_really_runs_and_the_head_shares_its_matrix_with_the_embedding(
 
 
 INT4 = VARIANTS["openvino-int4-mlp"]
+TINY_INT4 = briefly_calibrated(INT4, group_size=16)  # the rows of the tiny model are no multiple of 64
 MLPS = 2 * 2  # matrices of the two layers of the tiny decoder
-
-
-def tiny_int4() -> Variant:
-    """The variant in groups of 16, since the rows of the tiny model are no multiple of 64."""
-    step = briefly_calibrated(INT4).steps[0]
-    return replace(INT4, steps=(replace(step, parameters={**step.parameters, "group_size": 16}),))
 
 
 def test_mlps_in_int4(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path) -> None:
     if why := cannot_run(INT4):
         pytest.skip(why)
-    exact = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "a")
+    exact = build_artefact(tiny_model, TINY_INT4, tiny_checkpoint, tmp_path / "a")
     kinds = Counter(node.get("element_type") for node in ElementTree.parse(tmp_path / "a" / "step.xml").iter("data"))
     assert exact["reloads"] == 1.0
     assert kinds["i4"] == MLPS
@@ -124,10 +118,10 @@ def test_mlps_that_stay_in_floats_are_too_large(
 ) -> None:
     if why := cannot_run(INT4):
         pytest.skip(why)
-    expected = graph_bytes(load_reference(tiny_checkpoint, tiny_model).config, "blip", tiny_int4(), BLIP_PARTS)
-    whole = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "a")["weight_bytes"]
-    monkeypatch.setattr(openvino_backend, "_int4", lambda step, products, group_size: step)
-    floats = build_artefact(tiny_model, tiny_int4(), tiny_checkpoint, tmp_path / "b")["weight_bytes"]
+    expected = graph_bytes(load_reference(tiny_checkpoint, tiny_model).config, "blip", TINY_INT4, BLIP_PARTS)
+    whole = build_artefact(tiny_model, TINY_INT4, tiny_checkpoint, tmp_path / "a")["weight_bytes"]
+    monkeypatch.setattr(openvino_backend, "_int4", lambda step, products, group: step)
+    floats = build_artefact(tiny_model, TINY_INT4, tiny_checkpoint, tmp_path / "b")["weight_bytes"]
     assert expected is not None and floats > (1 + SIZE_ERROR) * whole
     assert abs(whole - expected) < floats - expected
 

@@ -1,5 +1,6 @@
 """What the constants of exported graphs should weigh, from shapes alone: each weight that they use, once, as it is stored."""
 
+from collections.abc import Container
 from typing import Any
 
 import torch
@@ -44,12 +45,10 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
         tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
         for each, _ in called:
             used |= {id(value): value for value in each.parameters(recurse=False)}
-            if id(each) in mlps:
-                low[id(each.weight)] = each.weight.numel() * narrow
-            elif _kind(each) in stored[graph]:
-                low[id(each.weight)] = each.weight.numel() + SCALE * each.weight.shape[0]
-        products = [(each, given) for each, given in called if _kind(each) == "matrix" and id(each) not in mlps]
-        matrices = [(each, given) for each, given in products if id(each.weight) not in tables]
+            if (kind := _kind(each, mlps)) in stored[graph]:
+                count = each.weight.numel()
+                low[id(each.weight)] = count * narrow if kind == "mlp" else count + SCALE * each.weight.shape[0]
+        matrices = [(each, given) for each, given in called if _kind(each, mlps) == "matrix" and id(each.weight) not in tables]
         smoothed += sum({id(given): given.shape[-1] for _, given in matrices}.values()) if "smoothing" in stored[graph] else 0
     return float(sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + FLOAT * smoothed)
 
@@ -78,9 +77,12 @@ def _called(root: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
     return seen
 
 
-def _kind(module: Any) -> str:
-    """What a module does with a matrix of its own: ``matrix`` (product), ``conv`` or ``embedding``; empty without one."""
+def _kind(module: Any, mlps: Container[int]) -> str:
+    """What a module does with a matrix of its own: ``matrix`` (product), ``mlp`` (its id is one of ``mlps``), ``conv`` or
+    ``embedding``; empty without one."""
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         return ""
+    if id(module) in mlps:
+        return "mlp"
     return "embedding" if isinstance(module, nn.Embedding) else "conv" if weight.ndim > 2 else "matrix"

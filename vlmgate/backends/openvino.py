@@ -16,7 +16,7 @@ import torch
 
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
-from vlmgate.backends.openvino_runner import FILES, GROUP, Runner, core, device, floats
+from vlmgate.backends.openvino_runner import FILES, Runner, core, device, floats, group_size
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
@@ -63,7 +63,7 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
         of = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}.get(str(parameters.get(graph)), plain)
         found[graph] = {"matrix": of, "conv": of, "activations": plain}
     if "mlp" in parameters:  # half a byte, and a scale in float16 a group
-        found["step"]["mlp"] = ("int8", 0.5 + 2 / int(parameters.get("group_size", GROUP)))
+        found["step"]["mlp"] = ("int8", 0.5 + 2 / group_size(parameters))
     return found
 
 
@@ -160,7 +160,7 @@ def compress(models: list[Any], graphs: Graphs, parameters: Mapping[str, Any], p
         seen = [given for image in images for given in spoken(runner, image, tokens)]
         step = _static(step, seen, keep=[*_of_activations(step), *apart])
         del seen, runner  # 2 GB for BLIP-base
-        step = _int4(step, apart, int(parameters.get("group_size", GROUP))) if apart else step
+        step = _int4(step, apart, group_size(parameters)) if apart else step
     return [_static(encoder, [[image] for image in images]), step]
 
 
@@ -171,15 +171,15 @@ def _products(model: Any, modules: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(begin)]
 
 
-def _int4(model: Any, products: list[str], group_size: int) -> Any:
-    """The matrices of these products in INT4, all other weights as they are."""
+def _int4(model: Any, products: list[str], group: int) -> Any:
+    """The matrices of these products in INT4, ``group`` weights to a scale; all other weights as they are."""
     import nncf
 
     others = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in ("MatMul", "Gather")]
     return nncf.compress_weights(
         model,
         mode=nncf.CompressWeightsMode.INT4_SYM,
-        group_size=group_size,
+        group_size=group,
         all_layers=True,
         ignored_scope=nncf.IgnoredScope(names=[name for name in others if name not in products]),
     )

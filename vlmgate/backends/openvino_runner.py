@@ -22,7 +22,6 @@ FILES = ("encoder", "step")
 PLUGIN = "libopenvino_intel_cpu_plugin.so"
 ISA = "ONEDNN_MAX_CPU_ISA"
 ISAS = ("AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16")  # values of it below AMX
-GROUP = 64  # weights in INT4 that share a scale where group_size does not say
 ROOM = 32  # tokens that caches have room for at first
 
 
@@ -30,6 +29,11 @@ def floats(parameters: Mapping[str, Any]) -> dict[str, str]:
     """Graph → type in which its float nodes compute, f32 or bf16."""
     plain = str(parameters.get("precision", "f32"))
     return {"encoder": plain, "step": str(parameters.get("step_precision", plain))}
+
+
+def group_size(parameters: Mapping[str, Any]) -> int:
+    """How many activations share a scale that OpenVINO finds at run time, and weights of MLPs in INT4; 0: no such activations."""
+    return int(parameters.get("group_size", 64 if "mlp" in parameters else 0))
 
 
 def device(graph: str, parameters: Mapping[str, Any]) -> str:
@@ -120,7 +124,7 @@ class Runner:
         self.settings = {
             properties.inference_num_threads(): torch.get_num_threads(),
             properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(parameters.get("group_size", GROUP if "mlp" in parameters else 0)),
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(group_size(parameters)),
         }
         encoder, self.model = models
         self.encoder = self._compiled("encoder", encoder).create_infer_request()
@@ -148,9 +152,10 @@ class Runner:
         """Make ready for the first step, with empty caches; the step does it where nobody else has."""
         rows = self.seen[0].shape[0]
         self._go_on(alone=rows == 1)
-        self.past = self.gives.get(id(self.steps[1])) or _empty(self.graphs["caches"], rows)
-        for cache in self.past:
+        own = self.gives.get(id(self.steps[1]), [])
+        for cache in own:
             cache.data[:] = 0.0  # nothing behind the last token counts, but nothing times what is no number would
+        self.past = own or _empty(self.graphs["caches"], rows)
 
     def _go_on(self, alone: bool) -> None:
         """Let the steps for a single text, or those for several, read keys and values of the image from now on."""

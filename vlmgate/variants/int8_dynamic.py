@@ -4,7 +4,6 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.ao.quantization.qua
 through torch 2.15). The LM head is quantized and thereby untied from the embedding, unless ``tied`` is asked for.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,8 +52,7 @@ def apply(model: nn.Module, prefixes: Sequence[str], parameters: Mapping[str, An
             name: float_qparams_weight_only_qconfig for name, _ in chosen(model, prefixes, nn.Embedding) if name not in shared
         }
     configs |= dict.fromkeys(shared.values(), per_channel_dynamic_qconfig)  # an embedding needs a scale of its own for each row
-    with warnings.catch_warnings(), packing(parameters.get("engine", "")):
-        warnings.simplefilter("ignore")  # the deprecation is recorded in docs/decisions.md
+    with packing(parameters.get("engine", "")):
         quantize_dynamic(model, configs, dtype=torch.qint8, inplace=True)
     for embedding, head in shared.items():
         put(model, embedding, RowsOf.packed(head, model.get_submodule(head)))

@@ -62,11 +62,16 @@ class RowsOf(nn.Module):
 
 @contextmanager
 def packing(engine: str) -> Iterator[None]:
-    """Pack weights for this engine (torch's own choice when empty) while the block lasts."""
+    """Let torch pack weights for this engine (its own choice when empty) while the block lasts, without its warnings.
+
+    That this is deprecated is recorded in docs/decisions.md, and would be the last line in the log of many a killed worker.
+    """
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine or before
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         torch.backends.quantized.engine = before
 
@@ -162,10 +167,12 @@ def restore(model: nn.Module, tensors: dict[str, Tensor], layout: dict[str, str]
             setattr(owner, child, RowsOf(head, tensors[f"{head}.int8"], tensors[f"{head}.scale"]))
             continue
         parts = {key.removeprefix(f"{name}."): tensors.pop(key) for key in of[name]}
-        library = MAKERS.get(kind.partition(" ")[0])
-        with packing(engine):
-            make = import_module(library).make if library else _pack
-            setattr(owner, child, make(kind, parts, owner.get_submodule(child)))
+        shape = owner.get_submodule(child)
+        if library := MAKERS.get(kind.partition(" ")[0]):
+            setattr(owner, child, import_module(library).make(kind, parts, shape))
+        else:
+            with packing(engine):
+                setattr(owner, child, _pack(kind, parts, shape))
     return [name for name in missing if not _inside(name, layout)]
 
 
@@ -231,12 +238,6 @@ def _narrow(scale: Tensor) -> Tensor:
 
 def _pack(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     """A packed module with the given weights; ``shape`` is the uninitialised float module it takes the place of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the deprecation, or it is the last line of the log of a worker that is killed
-        return _packed(kind, parts, shape)
-
-
-def _packed(kind: str, parts: dict[str, Tensor], shape: nn.Module) -> nn.Module:
     if kind.endswith("-per-row"):
         scale = parts["scale"] if kind.startswith("embedding") else parts["scale"].double()
         zero_point = parts.get("zero_point", torch.zeros(len(scale), dtype=torch.int64))

@@ -38,9 +38,12 @@ def test_int8_by_hand(tiny_checkpoint: Path) -> None:
     smoothed = layers * (3 * WIDTH + wide) + WIDTH + layers * (5 * WIDTH + wide) + WIDTH  # keys and values of the image share one
     openvino = onnx - tables + 4 * smoothed
     assert graph_bytes(config, "blip", VARIANTS["openvino-int8"], BLIP_PARTS) == openvino
-    mlps, rows = layers * 2 * WIDTH * wide, layers * (wide + WIDTH)  # as many columns, which INT4 does not smooth
-    int4 = openvino - mlps - 4 * rows - 4 * rows + mlps * (0.5 + 2 / 64)
-    assert graph_bytes(config, "blip", VARIANTS["openvino-int4-mlp"], BLIP_PARTS) == int4
+    vision = layers * (4 * WIDTH**2 + 2 * WIDTH * wide) + layers * 2 * WIDTH**2  # with keys and values of the image
+    outs = layers * (3 * WIDTH + WIDTH + wide + WIDTH) + layers * 2 * WIDTH
+    step = matrices - vision - words * WIDTH  # in INT4; embeddings and head in INT8 with scales of two bytes
+    int4 = weigh(skeleton(config)) - 3 * (vision + patches) + 4 * (outs + WIDTH) - step * (4 - 0.5 - 2 / 64)
+    int4 -= 3 * (words + positions) * WIDTH - 2 * (words + positions)
+    assert graph_bytes(config, "blip", VARIANTS["openvino-int4"], BLIP_PARTS) == int4
 
 
 @pytest.fixture(scope="module")

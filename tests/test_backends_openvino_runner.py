@@ -90,11 +90,11 @@ def test_beams_of_a_single_image_compile_no_step_for_a_single_text(exact: Runner
     assert list(exact.pairs) == [False]
 
 
-def test_mlps_in_int4_have_a_group_size(artefact: Path) -> None:
+def test_a_step_in_int4_has_a_group_size(artefact: Path) -> None:
     """The group of their weights is that of what they are multiplied with, also where it is the default."""
     graphs, key = load_artefact(artefact).model.graphs, "DYNAMIC_QUANTIZATION_GROUP_SIZE"
     models = [openvino_runner.core().read_model(artefact / f"{name}.xml") for name in FILES]
-    sizes = [Runner(models, graphs, given).settings[key] for given in ({}, {"mlp": "int4"}, {"mlp": "int4", "group_size": 32})]
+    sizes = [Runner(models, graphs, given).settings[key] for given in ({}, {"step": "int4"}, {"step": "int4", "group_size": 32})]
     assert sizes == ["0", "64", "32"]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import SIDE, WIDTH
+from tiny import SIDE
 
 from vlmgate.artefacts import load_reference
 from vlmgate.models import family
@@ -49,9 +49,3 @@ def test_products_apart_are_the_products_together(tiny_checkpoint: Path, tiny_mo
 def test_a_third_with_and_without_a_bias(bias: bool) -> None:
     joined, states = torch.nn.Linear(8, 12, bias=bias), torch.randn(2, 5, 8)
     torch.testing.assert_close(torch.cat(thirds(joined, states), -1), joined(states))
-
-
-def test_the_mlps_are_named(tiny_checkpoint: Path, tiny_model: Model) -> None:
-    made = graphs(load_reference(tiny_checkpoint, tiny_model))
-    wide = [made.step.get_submodule(name).weight.shape for name in made.mlps]
-    assert wide == [(64, WIDTH), (WIDTH, 64)] * 2

@@ -11,16 +11,16 @@ from vlmgate.backends import backend
 from vlmgate.models import family
 from vlmgate.spec import Variant
 
-SCALE, FLOAT = 4, 4  # bytes
+FLOAT = 4  # bytes
 
 
 def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float | None:
     """Bytes of the weights of both graphs of a model of the family ``name``; None where family or backend do not tell.
 
-    A matrix in INT8 takes a byte a weight and a scale (float32) a row; one of a step's MLPs in INT4 what the backend's
-    ``precisions`` say; all else is float32. Where activations are smoothed before they are quantized (SmoothQuant,
-    https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the product with the embedding's matrix. What
-    an exporter adds of its own (shapes, single scales) must stay below the 1 % that is allowed.
+    What is compressed takes the bytes that the backend's ``stored`` names, all else is float32. Where activations are smoothed
+    before they are quantized (SmoothQuant, https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the
+    product with the embedding's matrix. What an exporter adds of its own (shapes, single scales) must stay below the 1 % that is
+    allowed.
     """
     module, made = backend(variant.backend), family(name)
     stored = module.stored(variant) if hasattr(module, "stored") and hasattr(made, "graphs") else None
@@ -35,8 +35,6 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
             "encoder": (graphs.encoder, (torch.empty(1, 3, graphs.side, graphs.side),)),
             "step": (graphs.step, _step(graphs)),
         }
-    mlps = {id(graphs.step.get_submodule(each)) for each in graphs.mlps} if "mlp" in stored["step"] else set()
-    narrow = module.precisions(variant)["step"]["mlp"][1] if mlps else 0.0
     used: dict[int, nn.Parameter] = {}
     low: dict[int, float] = {}  # id of a weight → its bytes
     smoothed = 0
@@ -45,11 +43,11 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
         tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
         for each, _ in called:
             used |= {id(value): value for value in each.parameters(recurse=False)}
-            if (kind := _kind(each, mlps)) in stored[graph]:
-                count = each.weight.numel()
-                low[id(each.weight)] = count * narrow if kind == "mlp" else count + SCALE * each.weight.shape[0]
-        matrices = [(each, given) for each, given in called if _kind(each, mlps) == "matrix" and id(each.weight) not in tables]
-        smoothed += sum({id(given): given.shape[-1] for _, given in matrices}.values()) if "smoothing" in stored[graph] else 0
+            if (kind := _kind(each, tables)) in stored[graph]:
+                a_weight, a_row = stored[graph][kind]
+                low[id(each.weight)] = a_weight * each.weight.numel() + a_row * each.weight.shape[0]
+        given = {id(given): given.shape[-1] for each, given in called if _kind(each, tables) == "matrix"}
+        smoothed += sum(given.values()) if "smoothing" in stored[graph] else 0
     return float(sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + FLOAT * smoothed)
 
 
@@ -77,12 +75,12 @@ def _called(root: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
     return seen
 
 
-def _kind(module: Any, mlps: Container[int]) -> str:
-    """What a module does with a matrix of its own: ``matrix`` (product), ``mlp`` (its id is one of ``mlps``), ``conv`` or
-    ``embedding``; empty without one."""
+def _kind(module: Any, tables: Container[int]) -> str:
+    """What a module does with a matrix of its own: ``matrix`` (product), ``head`` (product with an embedding's matrix, one of
+    ``tables`` by its id), ``conv`` or ``embedding``; empty without one."""
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         return ""
-    if id(module) in mlps:
-        return "mlp"
-    return "embedding" if isinstance(module, nn.Embedding) else "conv" if weight.ndim > 2 else "matrix"
+    if isinstance(module, nn.Embedding):
+        return "embedding"
+    return "head" if id(weight) in tables else "conv" if weight.ndim > 2 else "matrix"

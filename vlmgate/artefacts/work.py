@@ -7,7 +7,7 @@ token. Only matrix products and convolutions count.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,8 @@ from vlmgate.variants.cast import DTYPES
 
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 INT8 = "int8"
-CONVOLUTION, MATRIX, MLP, ACTIVATIONS = "conv", "matrix", "mlp", "activations"  # the last: products of two of them
+CONVOLUTION, MATRIX, ACTIVATIONS = "conv", "matrix", "activations"  # the last: products of two of them
+HEAD = "head"  # an output layer that shares the embedding's matrix
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def work(config: Any, name: str, parts: Parts, variant: Variant, settings: Mappi
         names = {id(module): name for name, module in model.named_modules()}
         looked = count(graphs.encoder, (pixels,), names)
         inputs = [_inputs(graphs, pixels, batch * settings["beams"], at) for at in (0, tokens - 1)]
-        steps = [count(graphs.step, each, names, graphs.mlps) for each in inputs]
+        steps = [count(graphs.step, each, names) for each in inputs]
     if variant.backend == TORCH:
         found = of_recipe(config, model, variant, parts), TYPES[DTYPES[variant.dtype]]
         how = {"encoder": found, "step": found}
@@ -101,19 +102,19 @@ def _inputs(graphs: Any, pixels: torch.Tensor, width: int, position: int) -> tup
     return (torch.empty((width, 1), dtype=torch.long), torch.empty(1, dtype=torch.long), *past, *image)
 
 
-def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str], mlps: Container[str] = ()) -> Counted:
-    """The products of a call of a graph on the meta device. ``names``: id of a module → its name in the model; ``mlps``: names in
-    the graph."""
+def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str]) -> Counted:
+    """The products of a call of a graph on the meta device. ``names``: id of a module → its name in the model."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         graph(*inputs)
     root = type(graph).__name__
     found = {name.removeprefix(f"{root}."): sum(by.values()) for name, by in counter.get_flop_counts().items()}
+    tables = {id(each.weight) for each in graph.modules() if isinstance(each, nn.Embedding)}
     products = []
     for name, module in graph.named_modules():
         if name in found and weighted(module):
             weight: Any = module.weight
             made_of = tuple(names[each] for each in getattr(module, "joins", (id(module),)))
-            kind = CONVOLUTION if weight.ndim > 2 else MLP if name in mlps else MATRIX
+            kind = CONVOLUTION if weight.ndim > 2 else HEAD if id(weight) in tables else MATRIX
             products.append(Product(kind, made_of, found[name], weight.numel()))
     return products, counter.get_total_flops() - sum(each.operations for each in products)
 

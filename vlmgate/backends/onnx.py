@@ -50,9 +50,9 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     return {graph: {"matrix": matrix, "conv": float32, "activations": float32} for graph in ("encoder", "step")}
 
 
-def stored(variant: Variant) -> dict[str, set[str]]:
-    """Which weights stand in the file in INT8, with a scale a column."""
-    return {graph: {"matrix"} if in_int8(variant) else set() for graph in ("encoder", "step")}
+def stored(variant: Variant) -> dict[str, dict[str, tuple[float, float]]]:
+    """How weights stand in the file (see `vlmgate.backends.backend`)."""
+    return {graph: dict.fromkeys(("matrix", "head"), (1.0, 4.0)) if in_int8(variant) else {} for graph in ("encoder", "step")}
 
 
 def in_int8(variant: Variant) -> bool:

@@ -22,8 +22,10 @@ from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
 VERSION = 5
-INT4 = "int4"  # what `mlp` may be
+HOW = ("static-int8", "int8", "int4")  # how a step is compressed
+INT8 = (1.0, 4.0)  # bytes a weight and a row: static quantization gives a row its scale in float32
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
+LOW = ("i8", "u8", "i4", "u4")  # and of types of 8 bits or fewer
 HELD = ("Const", "Input", "Output")  # and of nodes that compute nothing
 
 
@@ -53,8 +55,7 @@ def versions() -> dict[str, str]:
 def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says.
 
-    MLPs in INT4 are taken to multiply in INT8, for which they have a group size: OpenVINO's executed graph shows their results,
-    which are floats, and not what it multiplies.
+    A step in INT4 multiplies in INT8 what it quantizes at run time, for which it has a group size.
     """
     parameters = graph_parameters(variant)
     found = {}
@@ -62,23 +63,35 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
         plain = ("bf16", 2.0) if kind == "bf16" else ("fp32", 4.0)
         of = {"static-int8": ("int8", 1.0), "int8": (plain[0], 1.0)}.get(str(parameters.get(graph)), plain)
         found[graph] = {"matrix": of, "conv": of, "activations": plain}
-    if "mlp" in parameters:  # half a byte, and a scale in float16 a group
-        found["step"]["mlp"] = ("int8", 0.5 + 2 / group_size(parameters))
+    if parameters.get("step") == "int4":
+        found["step"] |= {"matrix": ("int8", _int4(parameters)), "head": ("int8", 1.0)}
     return found
 
 
-def stored(variant: Variant) -> dict[str, set[str]] | None:
-    """Weights that stand in the file in INT8, with a scale a row, and ``mlp`` where the step's MLPs stand there in INT4; None for
-    compressed weights (NNCF chooses their scales)."""
+def _int4(parameters: Mapping[str, Any]) -> float:
+    """Bytes of a weight in INT4: half of one, and its part of its group's scale in float16.
+
+    Raises:
+        VlmgateError: the group is no number of weights.
+    """
+    if group_size(parameters) < 1:
+        raise VlmgateError(
+            f"openvino: group_size is {group_size(parameters)}; step: int4 needs 1 or more weights to a scale, such as 64"
+        )
+    return 0.5 + 2 / group_size(parameters)
+
+
+def stored(variant: Variant) -> dict[str, dict[str, tuple[float, float]]] | None:
+    """How weights stand in the file (see `vlmgate.backends.backend`); None for INT8 weights alone (NNCF chooses their scales)."""
     parameters = graph_parameters(variant)
-    how = {graph: str(parameters.get(graph, "float")) for graph in FILES}
-    if not set(how.values()) <= {"float", "static-int8"}:
-        return None
-    found = {
-        graph: {"matrix", "conv", "embedding", "smoothing"} if each == "static-int8" else set() for graph, each in how.items()
-    }
-    found["step"] |= {"mlp"} if "mlp" in parameters else set()
-    return found
+    static = dict.fromkeys(("matrix", "head", "conv", "embedding"), INT8)
+    if parameters.get("smooth_quant", True):
+        static["smoothing"] = (0.0, 4.0)
+    known = {"float": {}, "static-int8": static}
+    if parameters.get("step") == "int4":
+        known["int4"] = {"matrix": (_int4(parameters), 0.0), "head": (1.0, 2.0), "embedding": (1.0, 2.0)}
+    how = [str(parameters.get(graph, "float")) for graph in FILES]
+    return {graph: known[each] for graph, each in zip(FILES, how, strict=True)} if set(how) <= set(known) else None
 
 
 def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tuple[dict[str, float], Runner]:
@@ -132,63 +145,66 @@ def compress(models: list[Any], graphs: Graphs, parameters: Mapping[str, Any], p
 
     ``static-int8``: NNCF's post-training quantization (weights: one scale a row; activations: one a tensor), calibrated on
     ``images`` training images, the step on the first ``tokens`` tokens that the float graphs say of them. ``step`` int8: matrices
-    in INT8 with one scale a row, which are multiplied in float32. Embedding and head share their matrix either way. ``mlp`` int4:
-    the matrices of the step's MLPs in INT4, ``group_size`` weights of a row to a scale; OpenVINO quantizes what it multiplies
-    them with at run time, in groups of that size.
+    in INT8 with one scale a row, multiplied in float32. ``step`` int4: matrices in INT4, ``group_size`` weights of a row to a
+    scale, multiplied with activations that OpenVINO quantizes at run time in groups of that size; embedding and head in INT8.
+    Embedding and head share their matrix in each. ``smooth_quant``: whether static INT8 moves a part of the activations'
+    range into the weights first (SmoothQuant, https://arxiv.org/abs/2211.10438; default: yes), which costs a product a column.
 
     Raises:
         VlmgateError: an unknown value.
     """
     how = (parameters.get("encoder", "float"), parameters.get("step", "float"))
-    if parameters.get("mlp", INT4) != INT4 or ("mlp" in parameters and how[1] != "static-int8"):
-        raise VlmgateError(f"openvino: mlp is {parameters['mlp']!r}; known is {INT4}, with step: static-int8")
+    smooth = parameters.get("smooth_quant", True)
+    if not isinstance(smooth, bool):
+        raise VlmgateError(f"openvino: smooth_quant is {smooth!r}; it is true or false")
     if how == ("float", "float"):
         return models
-    if how[0] != "static-int8" or how[1] not in ("static-int8", "int8"):
+    if how[0] != "static-int8" or how[1] not in HOW:
         raise VlmgateError(
-            f"openvino: encoder and step are {how}; known are static-int8 with static-int8 or int8, or neither of the two"
+            f"openvino: encoder and step are {how}; known are static-int8 with {', '.join(HOW)}, or neither of the two"
         )
+    if how[1] == "int4":
+        _int4(parameters)  # refuses a group that is none
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    (encoder, step), images = models, [each.numpy() for each in pixels(int(parameters["images"]))]
+    (encoder, step), images = models, [each.numpy() for each in pixels(int(parameters.get("images", 32)))]
     if how[1] == "int8":
         step = nncf.compress_weights(step, mode=nncf.CompressWeightsMode.INT8_SYM)
+    elif how[1] == "int4":
+        step = _in_int4(step, group_size(parameters))
     else:
-        runner, tokens = Runner(models, graphs.card(), {}), int(parameters["tokens"])
-        apart = _products(step, graphs.mlps) if "mlp" in parameters else []
+        runner, tokens = Runner(models, graphs.card(), {}), int(parameters.get("tokens", 8))
         seen = [given for image in images for given in spoken(runner, image, tokens)]
-        step = _static(step, seen, keep=[*_of_activations(step), *apart])
+        step = _static(step, seen, smooth, keep=_of_activations(step))
         del seen, runner  # 2 GB for BLIP-base
-        step = _int4(step, apart, group_size(parameters)) if apart else step
-    return [_static(encoder, [[image] for image in images]), step]
+    return [_static(encoder, [[image] for image in images], smooth), step]
 
 
-def _products(model: Any, modules: Iterable[str]) -> list[str]:
-    """Names of the nodes that multiply with the matrices of these modules of the torch graph."""
-    begin = tuple(f"__module.{name}/" for name in modules)
-    names = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() == "MatMul"]
-    return [name for name in names if name.startswith(begin)]
+def _in_int4(model: Any, group: int) -> Any:
+    """Matrices in INT4, ``group`` weights of a row to a scale, embeddings and output layer in INT8.
 
-
-def _int4(model: Any, products: list[str], group: int) -> Any:
-    """The matrices of these products in INT4, ``group`` weights to a scale; all other weights as they are."""
+    Raises:
+        VlmgateError: the rows are no multiple of the group.
+    """
     import nncf
+    from nncf.errors import InvalidGroupSizeError
 
-    others = [node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in ("MatMul", "Gather")]
-    return nncf.compress_weights(
-        model,
-        mode=nncf.CompressWeightsMode.INT4_SYM,
-        group_size=group,
-        all_layers=True,
-        ignored_scope=nncf.IgnoredScope(names=[name for name in others if name not in products]),
-    )
+    modes = {"mode": nncf.CompressWeightsMode.INT4_SYM, "backup_mode": nncf.BackupMode.INT8_SYM}
+    try:
+        return nncf.compress_weights(model, group_size=group, **modes)
+    except InvalidGroupSizeError as error:
+        raise VlmgateError(
+            f"openvino: group_size is {group}, of which the rows of a matrix are no multiple; take one that does ({error})"
+        ) from error
 
 
-def _static(model: Any, seen: list[list[np.ndarray]], keep: Iterable[str] = ()) -> Any:
-    """NNCF's post-training quantization on inputs that were seen, but for the nodes named in ``keep``."""
+def _static(model: Any, seen: list[list[np.ndarray]], smooth: bool, keep: Iterable[str] = ()) -> Any:
+    """NNCF's post-training quantization on inputs that were seen, with or without SmoothQuant, but for the nodes in ``keep``."""
     import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, AdvancedSmoothQuantParameters
 
+    more = {} if smooth else {"smooth_quant_alphas": AdvancedSmoothQuantParameters(matmul=-1, convolution=-1)}  # -1: none
     return nncf.quantize(
         model,
         nncf.Dataset(seen),
@@ -197,6 +213,7 @@ def _static(model: Any, seen: list[list[np.ndarray]], keep: Iterable[str] = ()) 
         model_type=nncf.ModelType.TRANSFORMER,
         target_device=nncf.TargetDevice.CPU,
         ignored_scope=nncf.IgnoredScope(names=list(keep)),
+        advanced_parameters=AdvancedQuantizationParameters(**more),
     )
 
 
@@ -217,28 +234,31 @@ def spoken(runner: Runner, pixels: np.ndarray, tokens: int) -> Iterator[list[np.
         ids = runner.step(ids, position).argmax(-1)
 
 
-def executed(runner: Runner) -> list[tuple[str, str, str]]:
-    """(graph, kind of node, kernel) of all that the last call ran, such as ``("step", "MatMul", "brgemm_avx512_f32")``."""
+def executed(runner: Runner) -> list[tuple[str, str, str, str]]:
+    """(graph, kind of node, kernel, type) of all that the last call ran, such as ``("step", "MatMul", "brgemm_avx512_f32",
+    "f32")``; the type is OpenVINO's ``runtimePrecision``, of a product the narrowest that its kernel reads."""
     found = []
     for graph, request in zip(FILES, (runner.encoder, runner.steps[1]), strict=True):
         for node in request.get_compiled_model().get_runtime_model().get_ops():
             seen = node.get_rt_info()
-            found.append((graph, str(seen["layerType"].astype(str)), str(seen["primitiveType"].astype(str))))
+            kind, kernel, type_ = (str(seen[name].astype(str)) for name in ("layerType", "primitiveType", "runtimePrecision"))
+            found.append((graph, kind, kernel, type_))
     return found
 
 
 def low_precision_kernels(runner: Runner) -> float:
     """Share of the products with weight matrices that the last call ran in 8 bits or fewer, by their number.
 
-    Both graphs are counted. INT8 matrices that are turned into floats before they are multiplied count as floats.
+    Both graphs are counted. A kernel that reads compressed weights (``step`` int8 or int4) counts, although OpenVINO does not
+    show in what it multiplies them: matrices that were turned into floats beforehand would have another one.
     """
-    ran = [kernel.lower().endswith("i8") for _, kind, kernel in executed(runner) if kind in WEIGHTED]
+    ran = [type_ in LOW for _, kind, _, type_ in executed(runner) if kind in WEIGHTED]
     return sum(ran) / len(ran)
 
 
 def bf16_kernels(runner: Runner) -> float:
     """Share of the float nodes that the last call ran in bfloat16, by their number, in the graphs that are to be computed so."""
-    nodes = ((graph, kernel.lower()) for graph, kind, kernel in executed(runner) if kind not in HELD)
+    nodes = ((graph, kernel.lower()) for graph, kind, kernel, _ in executed(runner) if kind not in HELD)
     ran = [name.endswith("bf16") for graph, name in nodes if runner.floats[graph] == "bf16" and name.endswith(("bf16", "f32"))]
     return sum(ran) / len(ran) if ran else 0.0
 

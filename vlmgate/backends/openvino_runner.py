@@ -32,8 +32,8 @@ def floats(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 
 def group_size(parameters: Mapping[str, Any]) -> int:
-    """How many activations share a scale that OpenVINO finds at run time, and weights of MLPs in INT4; 0: no such activations."""
-    return int(parameters.get("group_size", 64 if "mlp" in parameters else 0))
+    """How many activations share a scale that OpenVINO finds at run time, and weights in INT4; 0: no such activations."""
+    return int(parameters.get("group_size", 64 if parameters.get("step") == "int4" else 0))
 
 
 def device(graph: str, parameters: Mapping[str, Any]) -> str:

@@ -144,5 +144,4 @@ def graphs(model: Any) -> Graphs:
         end=text.sep_token_id,
         pad=text.pad_token_id,
         positions=text.max_position_embeddings,
-        mlps=tuple(f"layers.{number}.{part}.dense" for number in range(len(own)) for part in ("intermediate", "output")),
     )

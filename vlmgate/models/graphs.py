@@ -23,7 +23,6 @@ class Graphs:
     end: int
     pad: int
     positions: int  # longest text, start token included
-    mlps: tuple[str, ...] = ()  # modules of the step whose matrices are those of its MLPs
 
     def card(self) -> dict[str, Any]:
         """What a decoding loop needs, as JSON values."""

@@ -58,6 +58,18 @@ OPENVINO_INT8 = Step(
         "step_isa": "AVX512_CORE_BF16",
     },
 )
+OPENVINO_INT4 = Step(
+    "graph",
+    {
+        "precision": "f32",
+        "encoder": "static-int8",
+        "smooth_quant": False,
+        "step": "int4",
+        "group_size": 64,
+        "images": 32,
+        "step_isa": "AVX512_CORE_BF16",
+    },
+)
 COMPILED = Step("compiled", {"backend": "inductor", "dynamic": True})
 INT8_TIED = _int8(per_channel=True, embeddings=True, tied=True)
 TWO_OF_FOUR = _prune("two_of_four")
@@ -181,10 +193,10 @@ VARIANTS: dict[str, Variant] = {
             about="the same artefact; what the encoder does not multiply in INT8, such as attention, runs in bfloat16",
         ),
         Variant(
-            "openvino-int4-mlp",
-            (replace(OPENVINO_INT8, parameters={**OPENVINO_INT8.parameters, "mlp": "int4", "group_size": 64}),),
+            "openvino-int4",
+            (OPENVINO_INT4,),
             backend="openvino",
-            about="openvino-int8 with the matrices of the decoder's MLPs in INT4, a scale for 64 weights",
+            about="OpenVINO with the encoder in INT8 and the decoder in INT4, a scale for 64 weights",
         ),
         Variant("fp32-cuda", device="cuda", about="the unmodified model in float32 on an NVIDIA GPU: the CUDA tier's reference"),
         Variant("fp16-cuda", (_cast("float16"),), device="cuda", dtype="float16", about="float16 on an NVIDIA GPU"),

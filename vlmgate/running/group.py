@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vlmgate.backends import TORCH
 from vlmgate.measure import Answer
 from vlmgate.record.raw import FIRST_TOKEN, NO_BLOCK, TIMED, WARM_UP, Call
 from vlmgate.spec import Block, Case, Dataset, Settings, Variant
@@ -13,7 +14,7 @@ from vlmgate.suite import Suite
 SEED = 20_260
 LOOK, CONFIRM, RETRY, RECONFIRM = ROLES = ("look", "confirm", "retry", "reconfirm")  # of blocks
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
-MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast as the reference (docs/variance.md)
+MOST = 6  # variants in torch of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast (docs/variance.md)
 KINDS = {"warming": WARM_UP, "timing": TIMED, "timing the first token": FIRST_TOKEN}  # a worker's stage → the kind of its calls
 
 
@@ -61,14 +62,19 @@ def runtime_of(variant: Variant) -> str:
     return variant.backend.partition("-")[0]
 
 
+def most_of(runtime: str) -> int:
+    """So many variants of a runtime share a worker: one where each brings a pool of threads of its own (docs/variance.md)."""
+    return MOST if runtime == TORCH else 1
+
+
 def share_out(
     cases: list[Case], reference: Case, size: Mapping[str, float], free: float | None = None, gpu_free: float | None = None
 ) -> list[list[Case]]:
     """Cases by worker, with the reference in each; planned beforehand from the weights (``size``, bytes by case id).
 
     Cases of one runtime are together when their weights fit into the ``free`` bytes, those on a GPU into its ``gpu_free`` bytes;
-    the reference and the placebo, a second reference, take their part. What does not fit, what would be more than ``MOST``
-    variants, and what brings another runtime, goes into further workers.
+    the reference and the placebo, a second reference, take their part. What does not fit, what would be more than `most_of` its
+    runtime, and what brings another runtime, goes into further workers.
     """
 
     def place(case: Case) -> str:
@@ -79,18 +85,19 @@ def share_out(
     others = [case for case in cases if case is not reference]
     parts = []
     for runtime in dict.fromkeys(runtime_of(case.variant) for case in others):
-        parts += _filled([case for case in others if runtime_of(case.variant) == runtime], size, room, place)
+        parts += _filled([case for case in others if runtime_of(case.variant) == runtime], size, room, place, most_of(runtime))
     return [[reference, *part] for part in parts or [[]]]
 
 
 def _filled(
-    cases: list[Case], size: Mapping[str, float], room: Mapping[str, float], place: Callable[[Case], str]
+    cases: list[Case], size: Mapping[str, float], room: Mapping[str, float], place: Callable[[Case], str], most: int
 ) -> list[list[Case]]:
-    """Cases in their order, a new part when the next one would not fit; one that fits nowhere is tried alone."""
+    """Cases in their order, a new part when the next one would not fit or be more than ``most``; one that fits nowhere is tried
+    alone."""
     parts: list[list[Case]] = [[]]
     for case in cases:
         beside = sum(size[other.id] for other in parts[-1] if place(other) == place(case))
-        full = len(parts[-1]) == MOST or beside + size[case.id] > room[place(case)]
+        full = len(parts[-1]) == most or beside + size[case.id] > room[place(case)]
         if parts[-1] and full:
             parts.append([])
         parts[-1].append(case)

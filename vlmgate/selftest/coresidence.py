@@ -12,7 +12,7 @@ from typing import Any
 from vlmgate.datasets import load_dataset
 from vlmgate.judge.evidence import PLACEBO
 from vlmgate.record.files import locked
-from vlmgate.running.group import runtime_of
+from vlmgate.running.group import most_of, runtime_of
 from vlmgate.selftest.arms import REFERENCE
 from vlmgate.selftest.blocklog import Entry, Progress, go_on, head_of, measure, open_log
 from vlmgate.selftest.recording import Subject, block_job, prepare
@@ -128,14 +128,15 @@ def _same_company(log: Path, entries: Sequence[Entry], crowds: Mapping[str, Sequ
                 )
 
 
-def unplanned(variants: Mapping[str, Variant], crowds: Mapping[str, Sequence[str]], most: int) -> list[str]:
-    """Company that the planner of a run would not allow, as sentences: more than ``most`` variants, or several runtimes."""
+def unplanned(variants: Mapping[str, Variant], crowds: Mapping[str, Sequence[str]]) -> list[str]:
+    """Company that the planner of a run would not allow, as sentences: too many variants, or several runtimes."""
     found = []
     for variant, beside in crowds.items():
         held = [variant, *beside]
         runtimes = sorted({runtime_of(variants[name]) for name in held})
-        if len(held) > most:
-            found.append(f"A run would not put {len(held)} variants into the worker of {variant}, but {most} at most.")
+        most = min(map(most_of, runtimes))
         if len(runtimes) > 1:
             found.append(f"A run would not put {' and '.join(runtimes)} into one worker, as here with {variant}.")
+        elif len(held) > most:
+            found.append(f"A run would not put {len(held)} variants into the worker of {variant}, but {most} at most.")
     return found

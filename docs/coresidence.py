@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         known(there, name, "variant")
     status = measured(options, lambda: record(log, timed_as_asked(options), there, crowds, options.pairs, tell))
     table = coresidence_table(open_log(log, KIND), list(crowds))
-    shown = render([replace(table, notes=[*table.notes, *unplanned(there, crowds)])], markdown=True)
+    shown = render(
+        [replace(table, notes=[*table.notes, *unplanned(there, crowds, timed_as_asked(options).settings.threads)])], markdown=True
+    )
     print(shown, end="")
     if options.markdown:
         atomic_write(options.markdown, shown)

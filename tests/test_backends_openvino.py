@@ -117,17 +117,21 @@ def test_a_step_in_int4(tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path
 
 
 @without_int4
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_vnni"), reason="needs INT8 instructions (AVX-512 with VNNI)")
 def test_a_step_in_int4_multiplies_what_it_quantizes_at_run_time(
     tiny_checkpoint: Path, tiny_model: Model, tmp_path: Path
 ) -> None:
     """OpenVINO's executed graph does not show it: without groups of activations the same files say other logits."""
     build_artefact(tiny_model, TINY_INT4, tiny_checkpoint, tmp_path / "a")
+    models, graphs = (
+        [core().read_model(tmp_path / "a" / f"{name}.xml") for name in FILES],
+        load_artefact(tmp_path / "a").model.graphs,
+    )
     said = []
     for size in (16, 16, 0):
-        variant = briefly_calibrated(INT4, group_size=size)
-        runner = load(tmp_path / "a", load_artefact(tmp_path / "a").model.graphs, variant)
-        runner.look(np.zeros((1, 3, runner.graphs["side"], runner.graphs["side"]), np.float32))
-        said.append(runner.step(np.array([runner.graphs["start"]]), 0))
+        runner = openvino_runner.Runner(models, graphs, {"group_size": size})
+        runner.look(np.zeros((1, 3, graphs["side"], graphs["side"]), np.float32))
+        said.append(runner.step(np.array([graphs["start"]]), 0))
     assert (said[0] == said[1]).all()
     assert np.abs(said[0] - said[2]).max() > 1e-4 * np.abs(said[2]).max()
 
@@ -229,7 +233,12 @@ def test_unknown_parameters_are_refused() -> None:
         ({"encoder": "int4"}, "known are static-int8 with static-int8, int8, int4, or neither of the two"),
         ({"encoder": "static-int8", "step": "int2"}, "known are static-int8 with static-int8, int8, int4"),
         ({"encoder": "static-int8", "step": "int4", "smooth_quant": "no"}, "smooth_quant is 'no'; it is true or false"),
-        ({"encoder": "static-int8", "step": "int4", "group_size": 0}, "group_size is 0; step: int4 needs 1 or more"),
+        ({"encoder": "float", "step": "int4"}, "known are static-int8 with static-int8, int8, int4"),
+        ({"encoder": "static-int8", "step": "int4", "group_size": 0}, "group_size is 0; it is a number, and a multiple of 16"),
+        ({"encoder": "static-int8", "step": "int4", "group_size": 40}, "group_size is 40; it is a number, and a multiple of 16"),
+        ({"group_size": "x"}, "group_size is 'x'; it is a number"),
+        ({"encoder": "static-int8", "step": "int4", "precision": "bf16"}, "add step_precision: f32"),
+        ({"mlp": "int4"}, "unknown parameter mlp; known are precision, step_precision, encoder"),
     ):
         with pytest.raises(VlmgateError, match=why):
             compress([None, None], nothing, odd, lambda number: iter([]))

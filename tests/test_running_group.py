@@ -123,13 +123,12 @@ def test_a_variant_is_computed_by_the_runtime_of_its_backend(backend: str, runti
     assert runtime_of(Variant("any", backend=backend)) == runtime
 
 
-def test_runtimes_are_kept_apart_and_variants_with_pools_of_their_own_too() -> None:
+@pytest.mark.parametrize(("threads", "others"), [(1, [["fp32", "o", "p"]]), (2, [["fp32", "o"], ["fp32", "p"]])])
+def test_runtimes_are_kept_apart_and_pools_of_threads_too(threads: int, others: list[list[str]]) -> None:
     cases = [*CASES[:3], *(replace(case(name), variant=Variant(name, backend="onnx")) for name in ("o", "p"))]
-    assert names(share_out(cases, cases[0], {each.id: GB for each in cases}, 100 * GB)) == [
-        ["fp32", "a", "b"],
-        ["fp32", "o"],
-        ["fp32", "p"],
-    ]
+    cases = [replace(each, settings=replace(each.settings, threads=threads)) for each in cases]
+    parts = names(share_out(cases, cases[0], {each.id: GB for each in cases}, 100 * GB))
+    assert parts == [["fp32", "a", "b"], *others]
 
 
 def test_each_worker_is_first_in_its_turn() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sessions
 from jobs import ROOT
-from sessions import CUDA, DIES, ENERGY, LATENCY, MEMORY, SECONDS, SIZE, SLOW, Made, Place, arms, records, verdicts
+from sessions import CUDA, DIES, ENERGY, FP32, LATENCY, MEMORY, SECONDS, SIZE, SLOW, Made, Place, arms, records, verdicts
 
 from vlmgate.record import read_run, write_run
 from vlmgate.record.raw import write_raw
@@ -61,13 +61,17 @@ def test_blocks_and_rounds_can_be_told(place: Place, made: Callable[..., Made]) 
 
 
 @pytest.mark.parametrize("failing", ["fp32", "placebo", "slow"])
-def test_nobody_is_left_to_be_timed_after_a_failure(place: Place, made: Callable[..., Made], failing: str) -> None:
+@pytest.mark.parametrize("reference", [False, True], ids=["its reference not asked for", "its reference asked for"])
+def test_nobody_is_left_to_be_timed_after_a_failure(
+    place: Place, made: Callable[..., Made], failing: str, reference: bool
+) -> None:
     answers = made(SECONDS, {"block": [failing]})
-    run = place.session({SLOW: (LATENCY,)}, floor=1.0)
+    run = place.session({SLOW: (LATENCY,)} | ({FP32: (LATENCY,)} if reference else {}), floor=1.0)
     run.measure()
     assert run.status == "complete"
     assert records(run.finish("failed"))[SLOW].failure is not None
-    assert answers.jobs["block"] == (2 if failing == "slow" else 1) and len(run.blocks) == (failing == "slow")
+    alone = 6 if reference and failing == "slow" else 0  # blocks of the reference, which has lines of its own
+    assert (answers.jobs["block"], len(run.blocks)) == (1 + alone, alone)
 
 
 def test_without_timing_no_block_is_measured(place: Place, made: Callable[..., Made]) -> None:

@@ -122,12 +122,13 @@ def test_a_variant_is_no_neighbour_of_itself_and_the_reference_of_nobody() -> No
 
 
 def test_company_that_a_run_would_not_plan_is_named() -> None:
-    assert unplanned(VARIANTS, CROWDS) == []
-    (many,) = unplanned(VARIANTS, {"int8-dynamic": sorted(name for name in VARIANTS if name.startswith("pruned"))[:6]})
+    assert unplanned(VARIANTS, CROWDS, 2) == []
+    (many,) = unplanned(VARIANTS, {"int8-dynamic": sorted(name for name in VARIANTS if name.startswith("pruned"))[:6]}, 2)
     assert many == "A run would not put 7 variants into the worker of int8-dynamic, but 6 at most."
-    (two,) = unplanned(VARIANTS, {"openvino-int8": ["openvino-fp32"]})
+    assert unplanned(VARIANTS, {"openvino-int8": ["openvino-fp32"]}, 1) == []
+    (two,) = unplanned(VARIANTS, {"openvino-int8": ["openvino-fp32"]}, 2)
     assert two == "A run would not put 2 variants into the worker of openvino-int8, but 1 at most."
-    (mixed,) = unplanned(VARIANTS, {"int8-dynamic": ["onnx-int8"]})
+    (mixed,) = unplanned(VARIANTS, {"int8-dynamic": ["onnx-int8"]}, 2)
     assert mixed == "A run would not put onnx and torch into one worker, as here with int8-dynamic."
 
 

@@ -1,6 +1,5 @@
 """What the constants of exported graphs should weigh, from shapes alone: each weight that they use, once, as it is stored."""
 
-from collections.abc import Container
 from typing import Any
 
 import torch
@@ -40,13 +39,15 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
     smoothed = 0
     for graph, (root, inputs) in calls.items():
         called = _called(root, inputs)
-        tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
+        tables = {id(each.weight): each.num_embeddings for each, _ in called if isinstance(each, nn.Embedding)}
+        words = next(iter(tables.values()), 0)  # its first table is that of the words
         for each, _ in called:
             used |= {id(value): value for value in each.parameters(recurse=False)}
-            if (kind := _kind(each, tables)) in stored[graph]:
+            if (kind := _kind(each, words)) in stored[graph]:
                 a_weight, a_row = stored[graph][kind]
                 low[id(each.weight)] = a_weight * each.weight.numel() + a_row * each.weight.shape[0]
-        given = {id(given): given.shape[-1] for each, given in called if _kind(each, tables) == "matrix"}
+        matrices = [(each, given) for each, given in called if _kind(each, words) in ("matrix", "head")]
+        given = {id(given): given.shape[-1] for each, given in matrices if id(each.weight) not in tables}
         smoothed += sum(given.values()) if "smoothing" in stored[graph] else 0
     return float(sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + FLOAT * smoothed)
 
@@ -75,12 +76,12 @@ def _called(root: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
     return seen
 
 
-def _kind(module: Any, tables: Container[int]) -> str:
-    """What a module does with a matrix of its own: ``matrix`` (product), ``head`` (product with an embedding's matrix, one of
-    ``tables`` by its id), ``conv`` or ``embedding``; empty without one."""
+def _kind(module: Any, words: int) -> str:
+    """What a module does with a matrix of its own: ``matrix`` (product), ``head`` (product that gives the logits of all words),
+    ``conv`` or ``embedding``; empty without one."""
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
         return ""
     if isinstance(module, nn.Embedding):
         return "embedding"
-    return "head" if id(weight) in tables else "conv" if weight.ndim > 2 else "matrix"
+    return "conv" if weight.ndim > 2 else "head" if weight.shape[0] == words else "matrix"

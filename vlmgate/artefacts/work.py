@@ -26,7 +26,7 @@ from vlmgate.variants.cast import DTYPES
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 INT8 = "int8"
 CONVOLUTION, MATRIX, ACTIVATIONS = "conv", "matrix", "activations"  # the last: products of two of them
-HEAD = "head"  # an output layer that shares the embedding's matrix
+HEAD = "head"  # the output layer, which gives the logits of all words
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str]) -
         graph(*inputs)
     root = type(graph).__name__
     found = {name.removeprefix(f"{root}."): sum(by.values()) for name, by in counter.get_flop_counts().items()}
-    tables = {id(each.weight) for each in graph.modules() if isinstance(each, nn.Embedding)}
+    words = next((each.num_embeddings for each in graph.modules() if isinstance(each, nn.Embedding)), 0)  # the first table's
     products = []
     for name, module in graph.named_modules():
         if name in found and weighted(module):
             weight: Any = module.weight
             made_of = tuple(names[each] for each in getattr(module, "joins", (id(module),)))
-            kind = CONVOLUTION if weight.ndim > 2 else HEAD if id(weight) in tables else MATRIX
+            kind = CONVOLUTION if weight.ndim > 2 else HEAD if weight.shape[0] == words else MATRIX
             products.append(Product(kind, made_of, found[name], weight.numel()))
     return products, counter.get_total_flops() - sum(each.operations for each in products)
 

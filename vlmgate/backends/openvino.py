@@ -16,12 +16,13 @@ import torch
 
 from vlmgate.backends import graph_parameters
 from vlmgate.backends.calibration import Pixels
-from vlmgate.backends.openvino_runner import FILES, Runner, core, device, floats, group_size
+from vlmgate.backends.openvino_runner import FILES, GROUP, Runner, core, device, floats, group_size
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
 
 VERSION = 5
+KNOWN = ("precision", "step_precision", "encoder", "step", "smooth_quant", "group_size", "step_isa", "images", "tokens")
 HOW = ("static-int8", "int8", "int4")  # how a step is compressed
 INT8 = (1.0, 4.0)  # bytes a weight and a row: static quantization gives a row its scale in float32
 WEIGHTED = ("FullyConnected", "Convolution")  # OpenVINO's names of products with a constant matrix
@@ -52,12 +53,37 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("openvino", "nncf") if find_spec(name)}
 
 
+def checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of a ``graph`` step.
+
+    Raises:
+        VlmgateError: one that is unknown, or a value that is.
+    """
+    if odd := sorted(parameters.keys() - set(KNOWN)):
+        raise VlmgateError(f"openvino: unknown parameter {', '.join(odd)}; known are {', '.join(KNOWN)}")
+    how = (parameters.get("encoder", "float"), parameters.get("step", "float"))
+    if how != ("float", "float") and (how[0] != "static-int8" or how[1] not in HOW):
+        raise VlmgateError(
+            f"openvino: encoder and step are {how}; known are static-int8 with {', '.join(HOW)}, or neither of the two"
+        )
+    if not isinstance(smooth := parameters.get("smooth_quant", True), bool):
+        raise VlmgateError(f"openvino: smooth_quant is {smooth!r}; it is true or false")
+    size = parameters.get("group_size", GROUP)
+    if not isinstance(size, int) or size < 0 or (how[1] == "int4" and (size == 0 or size % 16)):
+        raise VlmgateError(
+            f"openvino: group_size is {size!r}; it is a number, and a multiple of 16 with step: int4, such as {GROUP}"
+        )
+    if how[1] == "int4" and floats(parameters)["step"] != "f32":
+        raise VlmgateError("openvino: a step in int4 quantizes float32 at run time; add step_precision: f32")
+    return parameters
+
+
 def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
     """What is quantized statically multiplies in INT8; INT8 weights alone are only read so; the rest is as ``precision`` says.
 
     A step in INT4 multiplies in INT8 what it quantizes at run time, for which it has a group size.
     """
-    parameters = graph_parameters(variant)
+    parameters = checked(graph_parameters(variant))
     found = {}
     for graph, kind in floats(parameters).items():
         plain = ("bf16", 2.0) if kind == "bf16" else ("fp32", 4.0)
@@ -69,21 +95,13 @@ def precisions(variant: Variant) -> dict[str, dict[str, tuple[str, float]]]:
 
 
 def _int4(parameters: Mapping[str, Any]) -> float:
-    """Bytes of a weight in INT4: half of one, and its part of its group's scale in float16.
-
-    Raises:
-        VlmgateError: the group is no number of weights.
-    """
-    if group_size(parameters) < 1:
-        raise VlmgateError(
-            f"openvino: group_size is {group_size(parameters)}; step: int4 needs 1 or more weights to a scale, such as 64"
-        )
+    """Bytes of a weight in INT4: half of one, and its part of its group's scale in float16."""
     return 0.5 + 2 / group_size(parameters)
 
 
 def stored(variant: Variant) -> dict[str, dict[str, tuple[float, float]]] | None:
     """How weights stand in the file (see `vlmgate.backends.backend`); None for INT8 weights alone (NNCF chooses their scales)."""
-    parameters = graph_parameters(variant)
+    parameters = checked(graph_parameters(variant))
     static = dict.fromkeys(("matrix", "head", "conv", "embedding"), INT8)
     if parameters.get("smooth_quant", True):
         static["smoothing"] = (0.0, 4.0)
@@ -107,7 +125,7 @@ def build(graphs: Graphs, variant: Variant, folder: Path, pixels: Pixels) -> tup
 
 def load(folder: Path, card: Mapping[str, Any], variant: Variant) -> Runner:
     """The runner of what `build` wrote."""
-    return Runner(_read(folder), card, graph_parameters(variant))
+    return Runner(_read(folder), card, checked(graph_parameters(variant)))
 
 
 def weighed(folder: Path) -> dict[str, float]:
@@ -153,25 +171,16 @@ def compress(models: list[Any], graphs: Graphs, parameters: Mapping[str, Any], p
     Raises:
         VlmgateError: an unknown value.
     """
-    how = (parameters.get("encoder", "float"), parameters.get("step", "float"))
-    smooth = parameters.get("smooth_quant", True)
-    if not isinstance(smooth, bool):
-        raise VlmgateError(f"openvino: smooth_quant is {smooth!r}; it is true or false")
-    if how == ("float", "float"):
+    how, smooth = checked(parameters).get("step", "float"), parameters.get("smooth_quant", True)
+    if how == "float":
         return models
-    if how[0] != "static-int8" or how[1] not in HOW:
-        raise VlmgateError(
-            f"openvino: encoder and step are {how}; known are static-int8 with {', '.join(HOW)}, or neither of the two"
-        )
-    if how[1] == "int4":
-        _int4(parameters)  # refuses a group that is none
     import nncf
 
     nncf.set_log_level(logging.ERROR)
     (encoder, step), images = models, [each.numpy() for each in pixels(int(parameters.get("images", 32)))]
-    if how[1] == "int8":
+    if how == "int8":
         step = nncf.compress_weights(step, mode=nncf.CompressWeightsMode.INT8_SYM)
-    elif how[1] == "int4":
+    elif how == "int4":
         step = _in_int4(step, group_size(parameters))
     else:
         runner, tokens = Runner(models, graphs.card(), {}), int(parameters.get("tokens", 8))

@@ -22,6 +22,7 @@ FILES = ("encoder", "step")
 PLUGIN = "libopenvino_intel_cpu_plugin.so"
 ISA = "ONEDNN_MAX_CPU_ISA"
 ISAS = ("AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16")  # values of it below AMX
+GROUP = 64  # weights in INT4 that share a scale, and activations
 ROOM = 32  # tokens that caches have room for at first
 
 
@@ -33,7 +34,7 @@ def floats(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 def group_size(parameters: Mapping[str, Any]) -> int:
     """How many activations share a scale that OpenVINO finds at run time, and weights in INT4; 0: no such activations."""
-    return int(parameters.get("group_size", 64 if parameters.get("step") == "int4" else 0))
+    return int(parameters.get("group_size", GROUP if parameters.get("step") == "int4" else 0))
 
 
 def device(graph: str, parameters: Mapping[str, Any]) -> str:

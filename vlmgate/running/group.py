@@ -14,7 +14,7 @@ from vlmgate.suite import Suite
 SEED = 20_260
 LOOK, CONFIRM, RETRY, RECONFIRM = ROLES = ("look", "confirm", "retry", "reconfirm")  # of blocks
 RESERVE = 0.6  # share of the free memory that the arms of one worker may fill with weights
-MOST = 6  # variants in torch of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast (docs/variance.md)
+MOST = 6  # variants of one worker: beside 12 of BLIP-base the placebo was 1.2 times as fast (docs/variance.md)
 KINDS = {"warming": WARM_UP, "timing": TIMED, "timing the first token": FIRST_TOKEN}  # a worker's stage → the kind of its calls
 
 
@@ -62,9 +62,9 @@ def runtime_of(variant: Variant) -> str:
     return variant.backend.partition("-")[0]
 
 
-def most_of(runtime: str) -> int:
+def most_of(runtime: str, threads: int) -> int:
     """So many variants of a runtime share a worker: one where each brings a pool of threads of its own (docs/variance.md)."""
-    return MOST if runtime == TORCH else 1
+    return MOST if runtime == TORCH or threads == 1 else 1
 
 
 def share_out(
@@ -85,7 +85,8 @@ def share_out(
     others = [case for case in cases if case is not reference]
     parts = []
     for runtime in dict.fromkeys(runtime_of(case.variant) for case in others):
-        parts += _filled([case for case in others if runtime_of(case.variant) == runtime], size, room, place, most_of(runtime))
+        mine = [case for case in others if runtime_of(case.variant) == runtime]
+        parts += _filled(mine, size, room, place, most_of(runtime, reference.settings.threads))
     return [[reference, *part] for part in parts or [[]]]
 
 

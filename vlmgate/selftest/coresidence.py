@@ -128,13 +128,13 @@ def _same_company(log: Path, entries: Sequence[Entry], crowds: Mapping[str, Sequ
                 )
 
 
-def unplanned(variants: Mapping[str, Variant], crowds: Mapping[str, Sequence[str]]) -> list[str]:
+def unplanned(variants: Mapping[str, Variant], crowds: Mapping[str, Sequence[str]], threads: int) -> list[str]:
     """Company that the planner of a run would not allow, as sentences: too many variants, or several runtimes."""
     found = []
     for variant, beside in crowds.items():
         held = [variant, *beside]
         runtimes = sorted({runtime_of(variants[name]) for name in held})
-        most = min(map(most_of, runtimes))
+        most = min(most_of(runtime, threads) for runtime in runtimes)
         if len(runtimes) > 1:
             found.append(f"A run would not put {' and '.join(runtimes)} into one worker, as here with {variant}.")
         elif len(held) > most:

@@ -31,10 +31,10 @@ SMALL = 0.005  # share of a caption below which kinds of nodes are added up
 def watch(request: Any, graph: str, seen: list[tuple[str, str, str, float]], asking: list[float]) -> None:
     """Add (graph, kind of node, kernel, seconds) of each node to ``seen`` after each call of the request, and the seconds that
     asking took to ``asking``."""
-    infer = request.infer
+    wait = request.wait
 
-    def profiled(*given: Any, **more: Any) -> Any:
-        answer = infer(*given, **more)
+    def profiled() -> Any:
+        answer = wait()
         began = time.perf_counter()
         for node in request.get_profiling_info():
             if seconds := node.real_time.total_seconds():
@@ -42,7 +42,7 @@ def watch(request: Any, graph: str, seen: list[tuple[str, str, str, float]], ask
         asking.append(time.perf_counter() - began)
         return answer
 
-    request.infer = profiled
+    request.wait = profiled
 
 
 def shares(calls: Sequence[tuple[float, Iterable[tuple[str, str, str, float]]]]) -> list[list[object]]:

@@ -88,6 +88,17 @@ def kept_to(isa: str) -> str:
     return name
 
 
+def _run(request: Any, *inputs: np.ndarray) -> None:
+    """Call a graph with its first inputs; the others stay. OpenVINO's `infer` also makes a dictionary of all that a graph gives,
+    and a step of BLIP-base took 5 % longer with it."""
+    import openvino
+
+    for number, value in enumerate(inputs):
+        request.set_input_tensor(number, openvino.Tensor(value))
+    request.start_async()
+    request.wait()
+
+
 def _rows(tensors: Iterable[Any], index: np.ndarray) -> list[Any]:
     """Copies of these rows of each tensor."""
     import openvino
@@ -141,7 +152,7 @@ class Runner:
 
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
-        self.encoder.infer([pixels], share_inputs=True, share_outputs=True)
+        _run(self.encoder, np.ascontiguousarray(pixels))
         self.seen = self.image()
         self.past: list[Any] = []
 
@@ -204,7 +215,7 @@ class Runner:
             for number, past in enumerate(self.past, 2):
                 request.set_input_tensor(number, past)
             self.reads[id(request)] = self.past
-        request.infer({0: ids[:, None], 1: np.array([position])}, share_outputs=True)
+        _run(request, ids[:, None], np.array([position]))
         self.past = self.gives.get(id(request)) or self._given(request)
         self.steps.reverse()
         logits: np.ndarray = request.get_output_tensor(0).data.copy()

@@ -45,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     crowds = {name: neighbours(name, options.beside.split(","), options.most) for name in options.variants.split(",")}
     for name in (*crowds, *options.beside.split(",")):
         known(there, name, "variant")
-    status = measured(options, lambda: record(log, timed_as_asked(options), there, crowds, options.pairs, tell))
+    subject = timed_as_asked(options)
+    status = measured(options, lambda: record(log, subject, there, crowds, options.pairs, tell))
     table = coresidence_table(open_log(log, KIND), list(crowds))
-    shown = render(
-        [replace(table, notes=[*table.notes, *unplanned(there, crowds, timed_as_asked(options).settings.threads)])], markdown=True
-    )
+    notes = [*table.notes, *unplanned(there, crowds, subject.settings.threads)]
+    shown = render([replace(table, notes=notes)], markdown=True)
     print(shown, end="")
     if options.markdown:
         atomic_write(options.markdown, shown)

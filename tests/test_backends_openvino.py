@@ -238,7 +238,8 @@ def test_unknown_parameters_are_refused() -> None:
         ({"encoder": "static-int8", "step": "int4", "group_size": 40}, "group_size is 40; it is a number, and a multiple of 16"),
         ({"group_size": "x"}, "group_size is 'x'; it is a number"),
         ({"encoder": "static-int8", "step": "int4", "precision": "bf16"}, "add step_precision: f32"),
-        ({"mlp": "int4"}, "unknown parameter mlp; known are precision, step_precision, encoder"),
+        ({"mlp": "int4"}, "openvino: unknown parameter 'mlp'; known: encoder, group_size, images, precision, smooth_quant, step"),
+        ({"smoothquant": False}, "openvino: unknown parameter 'smoothquant'; did you mean smooth_quant"),
     ):
         with pytest.raises(VlmgateError, match=why):
             compress([None, None], nothing, odd, lambda number: iter([]))

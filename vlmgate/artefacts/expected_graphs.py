@@ -17,7 +17,7 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
     """Bytes of the weights of both graphs of a model of the family ``name``; None where family or backend do not tell.
 
     What is compressed takes the bytes that the backend's ``stored`` names, all else is float32. Where activations are smoothed
-    before they are quantized (SmoothQuant, https://arxiv.org/abs/2211.10438) each of them has a float32 a column, but for the
+    before they are quantized (SmoothQuant, https://arxiv.org/abs/2211.10438) each of them has a number a column, but for the
     product with the embedding's matrix. What an exporter adds of its own (shapes, single scales) must stay below the 1 % that is
     allowed.
     """
@@ -36,20 +36,20 @@ def graph_bytes(config: Any, name: str, variant: Variant, parts: Parts) -> float
         }
     used: dict[int, nn.Parameter] = {}
     low: dict[int, float] = {}  # id of a weight → its bytes
-    smoothed = 0
+    smoothed = 0.0
     for graph, (root, inputs) in calls.items():
         called = _called(root, inputs)
-        tables = {id(each.weight): each.num_embeddings for each, _ in called if isinstance(each, nn.Embedding)}
-        words = next(iter(tables.values()), 0)  # its first table is that of the words
+        tables = {id(each.weight) for each, _ in called if isinstance(each, nn.Embedding)}
+        words = words_of(root)
         for each, _ in called:
             used |= {id(value): value for value in each.parameters(recurse=False)}
-            if (kind := _kind(each, words)) in stored[graph]:
+            if (kind := kind_of(each, words)) in stored[graph]:
                 a_weight, a_row = stored[graph][kind]
                 low[id(each.weight)] = a_weight * each.weight.numel() + a_row * each.weight.shape[0]
-        matrices = [(each, given) for each, given in called if _kind(each, words) in ("matrix", "head")]
+        matrices = [(each, given) for each, given in called if kind_of(each, words) in ("matrix", "head")]
         given = {id(given): given.shape[-1] for each, given in matrices if id(each.weight) not in tables}
-        smoothed += sum(given.values()) if "smoothing" in stored[graph] else 0
-    return float(sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + FLOAT * smoothed)
+        smoothed += stored[graph]["smoothing"][0] * sum(given.values()) if "smoothing" in stored[graph] else 0.0
+    return sum(low.get(each, FLOAT * value.numel()) for each, value in used.items()) + smoothed
 
 
 def _step(graphs: Any) -> tuple[torch.Tensor, ...]:
@@ -76,7 +76,12 @@ def _called(root: nn.Module, inputs: tuple[Any, ...]) -> list[tuple[Any, Any]]:
     return seen
 
 
-def _kind(module: Any, words: int) -> str:
+def words_of(graph: nn.Module) -> int:
+    """Rows of a graph's first table, which is that of the words; 0 without one."""
+    return next((each.num_embeddings for each in graph.modules() if isinstance(each, nn.Embedding)), 0)
+
+
+def kind_of(module: Any, words: int) -> str:
     """What a module does with a matrix of its own: ``matrix`` (product), ``head`` (product that gives the logits of all words),
     ``conv`` or ``embedding``; empty without one."""
     weight = getattr(module, "weight", None)

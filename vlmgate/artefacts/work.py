@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vlmgate.artefacts.expected import Parts, carry_out, skeleton
+from vlmgate.artefacts.expected_graphs import kind_of, words_of
 from vlmgate.backends import TORCH, backend
 from vlmgate.models import family
 from vlmgate.spec import Variant, VlmgateError
@@ -25,8 +26,7 @@ from vlmgate.variants.cast import DTYPES
 
 TYPES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 INT8 = "int8"
-CONVOLUTION, MATRIX, ACTIVATIONS = "conv", "matrix", "activations"  # the last: products of two of them
-HEAD = "head"  # the output layer, which gives the logits of all words
+MATRIX, ACTIVATIONS = "matrix", "activations"  # kinds of products: with a constant matrix, and of two activations
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,12 @@ def count(graph: nn.Module, inputs: tuple[Any, ...], names: Mapping[int, str]) -
         graph(*inputs)
     root = type(graph).__name__
     found = {name.removeprefix(f"{root}."): sum(by.values()) for name, by in counter.get_flop_counts().items()}
-    words = next((each.num_embeddings for each in graph.modules() if isinstance(each, nn.Embedding)), 0)  # the first table's
-    products = []
+    words, products = words_of(graph), []
     for name, module in graph.named_modules():
         if name in found and weighted(module):
             weight: Any = module.weight
             made_of = tuple(names[each] for each in getattr(module, "joins", (id(module),)))
-            kind = CONVOLUTION if weight.ndim > 2 else HEAD if weight.shape[0] == words else MATRIX
-            products.append(Product(kind, made_of, found[name], weight.numel()))
+            products.append(Product(kind_of(module, words), made_of, found[name], weight.numel()))
     return products, counter.get_total_flops() - sum(each.operations for each in products)
 
 

@@ -23,10 +23,10 @@ def backend(name: str) -> Any:
     here. Optional are ``low_precision_kernels(runner)``, the share of the products with weight matrices that its last call ran in
     8 bits or fewer; ``bf16_kernels(runner)``, the share of the float nodes that it ran in bfloat16, of the graphs that are to be;
     ``precisions(variant)``: graph (encoder, step) → kind of product (``matrix``, ``conv`` or ``activations``, and ``head`` where
-    the output layer is unlike other matrices) → type in which it is multiplied (fp32,
-    bf16, int8) and bytes a weight as they are read, by which the variant's roofline is worked out; and ``stored(variant)``: graph
-    → kind of weights (``matrix``, ``head``, ``conv``, ``embedding``) → bytes a weight and bytes a row of those that are not
-    stored in float32, and ``smoothing`` where activations are smoothed; or None where that is not known.
+    the output layer is unlike other matrices) → type in which it is multiplied (fp32, bf16, int8) and bytes a weight as they are
+    read, by which the variant's roofline is worked out; and ``stored(variant)``: graph → kind of weights (``matrix``, ``head``,
+    ``conv``, ``embedding``, and ``smoothing`` where activations are smoothed) → bytes a weight and bytes a row of those that are
+    not stored in float32; or None where that is not known.
     """
     return import_module(BACKENDS[name])
 

@@ -20,6 +20,7 @@ from vlmgate.backends.openvino_runner import FILES, GROUP, Runner, core, device,
 from vlmgate.backends.weights import weigh
 from vlmgate.models.graphs import Graphs
 from vlmgate.spec import Variant, VlmgateError
+from vlmgate.spec.names import unknown
 
 VERSION = 5
 KNOWN = ("precision", "step_precision", "encoder", "step", "smooth_quant", "group_size", "step_isa", "images", "tokens")
@@ -60,7 +61,7 @@ def checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         VlmgateError: one that is unknown, or a value that is.
     """
     if odd := sorted(parameters.keys() - set(KNOWN)):
-        raise VlmgateError(f"openvino: unknown parameter {', '.join(odd)}; known are {', '.join(KNOWN)}")
+        raise VlmgateError(f"openvino: {unknown('parameter', odd[0], KNOWN)}")
     how = (parameters.get("encoder", "float"), parameters.get("step", "float"))
     if how != ("float", "float") and (how[0] != "static-int8" or how[1] not in HOW):
         raise VlmgateError(
@@ -104,7 +105,7 @@ def stored(variant: Variant) -> dict[str, dict[str, tuple[float, float]]] | None
     parameters = checked(graph_parameters(variant))
     static = dict.fromkeys(("matrix", "head", "conv", "embedding"), INT8)
     if parameters.get("smooth_quant", True):
-        static["smoothing"] = (0.0, 4.0)
+        static["smoothing"] = (4.0, 0.0)
     known = {"float": {}, "static-int8": static}
     if parameters.get("step") == "int4":
         known["int4"] = {"matrix": (_int4(parameters), 0.0), "head": (1.0, 2.0), "embedding": (1.0, 2.0)}
@@ -204,7 +205,8 @@ def _in_int4(model: Any, group: int) -> Any:
         return nncf.compress_weights(model, group_size=group, **modes)
     except InvalidGroupSizeError as error:
         raise VlmgateError(
-            f"openvino: group_size is {group}, of which the rows of a matrix are no multiple; take one that does ({error})"
+            f"openvino: group_size is {group}, of which the rows of a matrix are no multiple; "
+            f"take one that divides them all ({error})"
         ) from error
 
 

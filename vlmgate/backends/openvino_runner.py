@@ -152,7 +152,7 @@ class Runner:
 
     def look(self, pixels: np.ndarray) -> None:
         """Run the encoder on pixels (B × 3 × side × side) and forget all earlier tokens."""
-        _run(self.encoder, np.ascontiguousarray(pixels))
+        _run(self.encoder, pixels)
         self.seen = self.image()
         self.past: list[Any] = []
 

@@ -60,8 +60,8 @@ class Blocks:
         """One worker of the ``left`` ones to come; when an arm breaks it, the block is done again without that arm."""
         state, group = self.state, self.group
         while (part := [case for case in part if state.alive(case)]) and state.alive(group.reference):
-            if part == [group.reference] and not self._wanted_alone(role, index):
-                return
+            if part == [group.reference] and (self._has(group.reference, role, index) or not self._worth_it(part)):
+                return  # all others broke, and of the reference alone nothing new is asked
             if self.pace.expected >= self.left():
                 raise BudgetSpent
             word = "" if role == "look" else f"{role} "
@@ -79,11 +79,6 @@ class Blocks:
                 return
             state.fail(group, answer.failure)
             state.add_calls(lost_calls(group.name, index, role, answer))
-
-    def _wanted_alone(self, role: str, index: int) -> bool:
-        """Whether a block of the reference alone says anything new: it is asked for its speed, and has no such block yet."""
-        reference = self.group.reference
-        return self.state.asked(reference, *TIMED) and not self._has(reference, role, index)
 
     def _ask(self, part: list[Case], role: str, index: int) -> Answer:
         settings = self.group.reference.settings
